@@ -1,0 +1,137 @@
+import { sql } from 'drizzle-orm'
+import { index, integer, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { activeStatuses } from '../../runs/lifecycle.ts'
+import type { Assistant } from '../../schemas/assistants.ts'
+import type { Metadata } from '../../schemas/common.ts'
+import type { Message } from '../../schemas/messages.ts'
+import type { RunStep } from '../../schemas/run-steps.ts'
+import type { Run } from '../../schemas/runs.ts'
+import type { Tool, ToolResources } from '../../schemas/tools.ts'
+import type { Usage } from '../../schemas/usage.ts'
+
+const json = <T>() => text({ mode: 'json' }).$type<T>()
+
+// `created_at` is in seconds and ties; the order of insertion is what lists go by.
+const base = () => ({
+  seq: integer().primaryKey({ autoIncrement: true }),
+  id: text().notNull().unique(),
+  created_at: integer().notNull(),
+  metadata: json<Metadata>().notNull(),
+})
+
+export const assistants = sqliteTable('assistants', {
+  ...base(),
+  name: text(),
+  description: text(),
+  model: text().notNull(),
+  instructions: text(),
+  tools: json<Tool[]>().notNull(),
+  top_p: real().notNull(),
+  temperature: real().notNull(),
+  reasoning_effort: text().$type<Assistant['reasoning_effort']>(),
+  tool_resources: json<ToolResources>().notNull(),
+  response_format: json<Assistant['response_format']>().notNull(),
+})
+
+export const threads = sqliteTable('threads', {
+  ...base(),
+  tool_resources: json<ToolResources>().notNull(),
+})
+
+const thread_id = () =>
+  text()
+    .notNull()
+    .references(() => threads.id, { onDelete: 'cascade' })
+
+export const messages = sqliteTable(
+  'messages',
+  {
+    ...base(),
+    thread_id: thread_id(),
+    assistant_id: text(),
+    run_id: text(),
+    status: text().$type<Message['status']>().notNull(),
+    incomplete_details: json<NonNullable<Message['incomplete_details']>>(),
+    incomplete_at: integer(),
+    completed_at: integer(),
+    role: text().$type<Message['role']>().notNull(),
+    content: json<Message['content']>().notNull(),
+    attachments: json<Message['attachments']>().notNull(),
+  },
+  (table) => [
+    index('messages_of_thread').on(table.thread_id, table.seq),
+    index('messages_of_run').on(table.run_id).where(sql`${table.run_id} IS NOT NULL`),
+  ],
+)
+
+// A literal: an index cannot have parameters.
+const isActive = sql.raw(`status IN (${activeStatuses.map((status) => `'${status}'`).join(', ')})`)
+
+export const runs = sqliteTable(
+  'runs',
+  {
+    ...base(),
+    thread_id: thread_id(),
+    assistant_id: text().notNull(),
+    status: text().$type<Run['status']>().notNull(),
+    started_at: integer(),
+    expires_at: integer(),
+    cancelled_at: integer(),
+    failed_at: integer(),
+    completed_at: integer(),
+    required_action: json<NonNullable<Run['required_action']>>(),
+    last_error: json<NonNullable<Run['last_error']>>(),
+    model: text().notNull(),
+    instructions: text(),
+    tools: json<Tool[]>().notNull(),
+    tool_resources: json<ToolResources>().notNull(),
+    temperature: real().notNull(),
+    top_p: real().notNull(),
+    reasoning_effort: text().$type<Run['reasoning_effort']>(),
+    max_completion_tokens: integer(),
+    max_prompt_tokens: integer(),
+    truncation_strategy: json<Run['truncation_strategy']>().notNull(),
+    incomplete_details: json<NonNullable<Run['incomplete_details']>>(),
+    usage: json<Usage>(),
+    response_format: json<Run['response_format']>().notNull(),
+    tool_choice: json<Run['tool_choice']>().notNull(),
+    parallel_tool_calls: integer({ mode: 'boolean' }).notNull(),
+    version: integer().notNull(),
+    spent: json<Usage>().notNull(),
+    /** The worker's claim; null while nobody works on the run. */
+    lease_id: text(),
+    /** When the run next wants a worker, in ms: now, the end of a lease, or its expiry. Null: never again. */
+    available_at: integer(),
+  },
+  (table) => [
+    index('runs_of_thread').on(table.thread_id, table.seq),
+    uniqueIndex('one_active_run_of_thread').on(table.thread_id).where(isActive),
+    index('runs_to_do').on(table.available_at, table.seq).where(sql`${table.available_at} IS NOT NULL`),
+    index('runs_by_lease').on(table.lease_id).where(sql`${table.lease_id} IS NOT NULL`),
+  ],
+)
+
+export const steps = sqliteTable(
+  'run_steps',
+  {
+    ...base(),
+    run_id: text()
+      .notNull()
+      .references(() => runs.id, { onDelete: 'cascade' }),
+    assistant_id: text().notNull(),
+    thread_id: text().notNull(),
+    type: text().$type<RunStep['type']>().notNull(),
+    status: text().$type<RunStep['status']>().notNull(),
+    cancelled_at: integer(),
+    completed_at: integer(),
+    expires_at: integer(),
+    expired_at: integer(),
+    failed_at: integer(),
+    last_error: json<NonNullable<RunStep['last_error']>>(),
+    step_details: json<RunStep['step_details']>().notNull(),
+    usage: json<Usage>(),
+    /** Null while the step's model call is not over. */
+    spent: json<Usage>(),
+  },
+  (table) => [index('steps_of_run').on(table.run_id, table.seq)],
+)
