@@ -1,0 +1,48 @@
+import type {
+  ChatCompletionFunctionTool,
+  ChatCompletionMessageParam,
+  ChatCompletionToolChoiceOption,
+} from 'openai/resources/chat/completions'
+import type { LastError } from '../schemas/runs.ts'
+import type { ResponseFormat } from '../schemas/tools.ts'
+import type { Usage } from '../schemas/usage.ts'
+
+export interface CompletionRequest {
+  model: string
+  messages: ChatCompletionMessageParam[]
+  tools: ChatCompletionFunctionTool[]
+  tool_choice: ChatCompletionToolChoiceOption
+  parallel_tool_calls: boolean
+  response_format: ResponseFormat
+  temperature: number
+  top_p: number
+  reasoning_effort: string | null
+  /** What is left of the run's budget. */
+  max_completion_tokens: number | null
+}
+
+export type CompletionChunk =
+  | { type: 'text' | 'refusal'; text: string }
+  /** The first chunk of an `index` carries the name; the arguments are pieces of a JSON text. */
+  | { type: 'tool_call'; index: number; name?: string; arguments: string }
+  /** Exactly one, at the end. */
+  | { type: 'end'; finish_reason: 'stop' | 'length' | 'tool_calls' | 'content_filter'; usage: Usage }
+
+export interface Completer {
+  /**
+   * One answer of the model, as it comes. Rejects with a CompletionError when there is none to be had, and with the
+   * signal's reason once that aborts; the connection to the backend is closed then.
+   */
+  complete(request: CompletionRequest, signal: AbortSignal): AsyncIterable<CompletionChunk>
+}
+
+/** The run's fault or the backend's: becomes the run's `last_error`. The message is read by the API's client. */
+export class CompletionError extends Error {
+  readonly code: LastError['code']
+
+  constructor(code: LastError['code'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'CompletionError'
+    this.code = code
+  }
+}

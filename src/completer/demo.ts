@@ -1,0 +1,149 @@
+import type { ChatCompletionFunctionTool, ChatCompletionMessageParam } from 'openai/resources/chat/completions'
+import type { Completer, CompletionChunk, CompletionRequest } from './completer.ts'
+
+/**
+ * A model without a network, for newcomers, examples and tests: the same request gets the same answer. It calls a
+ * function whose name or description shares a word with the question, and tells what the functions returned.
+ */
+export function createDemoCompleter(): Completer {
+  return {
+    async *complete(request, signal) {
+      const calls = callsFor(request)
+      const words: string[] = calls.length > 0 ? [] : answerTo(request).split(/(?<=\s)/)
+      const limit = request.max_completion_tokens ?? Number.POSITIVE_INFINITY
+      for (const text of words.slice(0, limit)) {
+        signal.throwIfAborted()
+        yield { type: 'text', text }
+      }
+      for (const [index, call] of calls.entries()) yield* streamed(call, index)
+      const cut = words.length > limit
+      yield {
+        type: 'end',
+        finish_reason: cut ? 'length' : calls.length > 0 ? 'tool_calls' : 'stop',
+        usage: usageOf(request, Math.min(words.length, limit) + calls.length * 8),
+      }
+    },
+  }
+}
+
+interface Call {
+  name: string
+  arguments: Record<string, unknown>
+}
+
+function* streamed(call: Call, index: number): Generator<CompletionChunk> {
+  yield { type: 'tool_call', index, name: call.name, arguments: '' }
+  for (const piece of JSON.stringify(call.arguments).match(/.{1,12}/gsu) ?? []) {
+    yield { type: 'tool_call', index, arguments: piece }
+  }
+}
+
+/** A word counts as one token. */
+function usageOf(request: CompletionRequest, completion_tokens: number) {
+  const prompt_tokens = request.messages.map((message) => wordsOf(textOf(message)).length).reduce((a, b) => a + b, 0)
+  return {
+    prompt_tokens,
+    completion_tokens,
+    total_tokens: prompt_tokens + completion_tokens,
+    prompt_token_details: { cached_tokens: 0 },
+    completion_tokens_details: { reasoning_tokens: 0 },
+  }
+}
+
+function textOf({ content }: ChatCompletionMessageParam): string {
+  if (typeof content === 'string') return content
+  return (content ?? []).map((part) => ('text' in part ? part.text : '')).join(' ')
+}
+
+const wordsOf = (text: string): string[] => text.toLowerCase().match(/\p{L}+|\p{N}+/gu) ?? []
+
+/** What the user said last, and what the tools returned since. */
+function lastExchange(messages: readonly ChatCompletionMessageParam[]) {
+  const at = messages.findLastIndex((message) => message.role === 'user')
+  const since = messages.slice(at + 1)
+  return {
+    question: at < 0 ? '' : textOf(messages[at] as ChatCompletionMessageParam),
+    outputs: since.filter((message) => message.role === 'tool').map(textOf),
+  }
+}
+
+// Words that say nothing of what a function is for.
+const commonWords = new Set(
+  'a about an and are at be by can do does for from get give has have how i in is it list me my of on or set show tell that the this to use was what when where which who will with you your'.split(
+    ' ',
+  ),
+)
+
+const stemOf = (word: string) => word.replace(/(?:ing|ed|es|s)$/, '')
+const topicOf = (text: string) =>
+  new Set(
+    wordsOf(text)
+      .filter((word) => !commonWords.has(word))
+      .map(stemOf),
+  )
+
+function callsFor({ messages, tools, tool_choice, parallel_tool_calls }: CompletionRequest): Call[] {
+  const { question, outputs } = lastExchange(messages)
+  if (outputs.length > 0 || tool_choice === 'none') return []
+  const fitting = chosen(tools, tool_choice, topicOf(question))
+  return fitting
+    .slice(0, parallel_tool_calls ? undefined : 1)
+    .map((tool) => ({ name: tool.function.name, arguments: argumentsFor(tool, question) }))
+}
+
+function chosen(
+  tools: readonly ChatCompletionFunctionTool[],
+  choice: CompletionRequest['tool_choice'],
+  topic: ReadonlySet<string>,
+) {
+  if (typeof choice === 'object' && choice.type === 'function') {
+    return tools.filter((tool) => tool.function.name === choice.function.name)
+  }
+  const fitting = tools.filter(({ function: { name, description } }) => {
+    const words = `${name.replace(/[_-]|(?<=\p{Ll})(?=\p{Lu})/gu, ' ')} ${description ?? ''}`
+    return !topicOf(words).isDisjointFrom(topic)
+  })
+  return fitting.length === 0 && choice === 'required' ? tools.slice(0, 1) : fitting
+}
+
+interface PropertySchema {
+  type?: string
+  enum?: unknown[]
+}
+
+/** Fills the function's parameters from the question: an enum's value that occurs in it, numbers, names, or all of it. */
+function argumentsFor(tool: ChatCompletionFunctionTool, question: string): Record<string, unknown> {
+  const { properties = {}, required = [] } = (tool.function.parameters ?? {}) as {
+    properties?: Record<string, PropertySchema>
+    required?: string[]
+  }
+  const numbers = question.match(/-?\d+(?:\.\d+)?/g)?.map(Number) ?? []
+  const names: string[] = question.match(/(?<!^)(?<![.?!]\s)\p{Lu}[\p{L}\p{N}-]*(?:\s\p{Lu}[\p{L}\p{N}-]*)*/gu) ?? []
+  const args: Record<string, unknown> = {}
+  for (const [key, { type, enum: values }] of Object.entries(properties)) {
+    const named = values?.find((value) => wordsOf(question).includes(String(value).toLowerCase()))
+    if (named !== undefined) args[key] = named
+    else if (!required.includes(key)) continue
+    else if (values) args[key] = values[0]
+    else if (type === 'number' || type === 'integer') args[key] = numbers.shift() ?? 0
+    else if (type === 'boolean') args[key] = true
+    else if (type === 'array') args[key] = names.length > 0 ? names.splice(0) : numbers.splice(0)
+    else if (type === 'object') args[key] = {}
+    else args[key] = names.shift() ?? question
+  }
+  return args
+}
+
+function answerTo(request: CompletionRequest): string {
+  const { question, outputs } = lastExchange(request.messages)
+  const format = request.response_format
+  if (typeof format === 'object' && format.type !== 'text') {
+    return JSON.stringify({ question, ...(outputs.length > 0 && { outputs }) })
+  }
+  if (outputs.length > 0) return `Here is what I found out: ${outputs.join('; ')}`
+  if (question === '') return 'Hello! I am the demo model. Ask me something.'
+  return (
+    `You said: “${question}”. I am the demo model: I answer without a language model behind me. ` +
+    'Name a model of your own backend to get real answers.'
+  )
+}
