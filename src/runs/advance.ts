@@ -1,0 +1,78 @@
+import { seconds } from '../clock.ts'
+import { CompletionError } from '../completer/completer.ts'
+import type { LastError } from '../schemas/runs.ts'
+import type { Commit, RunChange } from '../store/store.ts'
+import type { Hand } from './hand.ts'
+import { isOver } from './lifecycle.ts'
+import { settle } from './settle.ts'
+import { incomplete, RefusedError, type TurnContext, takeTurn } from './turn.ts'
+
+export interface AdvanceContext extends TurnContext {
+  /** Hears of failures that are our own. */
+  onError(error: unknown, run_id?: string): void
+}
+
+/**
+ * Takes a run one step further, by its status, and commits that. A refused commit is no failure: the run moved
+ * meanwhile, and what it is now decides what comes next. A turn that was interrupted commits nothing.
+ */
+export async function advance(hand: Hand, context: AdvanceContext): Promise<Commit> {
+  const { run, spent } = hand.state
+  const now = seconds(context.clock)
+  const commit = (change: RunChange) => context.recorder.commit(run.id, change, hand.lease_id)
+
+  switch (run.status) {
+    case 'queued':
+      if (isOver(run, now)) return commit(await ended(hand, { to: 'expired' }, context))
+      return commit({ to: 'in_progress', patch: { started_at: now } })
+
+    case 'in_progress': {
+      if (isOver(run, now)) return commit(await ended(hand, { to: 'expired' }, context))
+      const reason = exhausted(hand)
+      return reason ? commit(incomplete(spent, now, reason)) : turn(hand, context, commit)
+    }
+
+    // Runs that wait for their client are in nobody's hand until their time is over.
+    case 'requires_action':
+      return commit(await ended(hand, { to: 'expired' }, context))
+
+    case 'cancelling':
+      return commit(await ended(hand, { to: 'cancelled' }, context))
+
+    case 'cancelled':
+    case 'failed':
+    case 'completed':
+    case 'incomplete':
+    case 'expired':
+      return { applied: false, state: hand.state, held: false }
+  }
+}
+
+async function turn(hand: Hand, context: AdvanceContext, commit: (change: RunChange) => Promise<Commit>) {
+  let change: RunChange
+  try {
+    change = await takeTurn(hand, context)
+  } catch (error) {
+    // The run has moved, or somebody will move it: the empty change tells what it is now.
+    if (hand.interruption || error instanceof RefusedError) return commit({})
+    if (!(error instanceof CompletionError)) context.onError(error, hand.state.run.id)
+    change = await ended(hand, { to: 'failed', last_error: lastErrorOf(error) }, context)
+  }
+  return commit(change)
+}
+
+const lastErrorOf = (error: unknown): LastError =>
+  error instanceof CompletionError
+    ? { code: error.code, message: error.message }
+    : { code: 'server_error', message: 'Sorry, something went wrong.' }
+
+function exhausted({ state: { run, spent } }: Hand) {
+  const { max_completion_tokens, max_prompt_tokens } = run
+  if (max_completion_tokens !== null && spent.completion_tokens >= max_completion_tokens) return 'max_completion_tokens'
+  if (max_prompt_tokens !== null && spent.prompt_tokens >= max_prompt_tokens) return 'max_prompt_tokens'
+  return undefined
+}
+
+async function ended(hand: Hand, outcome: Parameters<typeof settle>[2], { store, clock }: AdvanceContext) {
+  return settle(hand.state, hand.draft?.open ?? (await store.runs.open(hand.state.run.id)), outcome, seconds(clock))
+}

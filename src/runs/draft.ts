@@ -1,0 +1,201 @@
+import type { Clock } from '../clock.ts'
+import { seconds } from '../clock.ts'
+import type { CompletionChunk } from '../completer/completer.ts'
+import { newId } from '../ids.ts'
+import type { Delta } from '../schemas/events.ts'
+import type { Message, MessageContent } from '../schemas/messages.ts'
+import type { RunStep, ToolCall } from '../schemas/run-steps.ts'
+import type { Run } from '../schemas/runs.ts'
+import { noUsage, type Usage } from '../schemas/usage.ts'
+import type { Open, RunChange } from '../store/store.ts'
+
+type FunctionCall = Extract<ToolCall, { type: 'function' }>
+type ToolCallChunk = Extract<CompletionChunk, { type: 'tool_call' }>
+
+interface OpenMessage {
+  step: RunStep
+  /** As committed; never changed, since events hold it. */
+  message: Message
+  content: MessageContent[]
+}
+
+/**
+ * One answer of the model as it grows: at most one message, and one step for all its tool calls. Each `open…` gives
+ * the change to commit before the deltas of that object go out; `opened` says that it was.
+ */
+export class Draft {
+  readonly #run: Run
+  readonly #clock: Clock
+  #message: OpenMessage | undefined
+  #calls: { step: RunStep; byIndex: Map<number, FunctionCall> } | undefined
+
+  constructor(run: Run, clock: Clock) {
+    this.#run = run
+    this.#clock = clock
+  }
+
+  get hasMessage() {
+    return this.#message !== undefined
+  }
+
+  get hasCalls() {
+    return this.#calls !== undefined
+  }
+
+  openMessage(): RunChange {
+    const { id: run_id, thread_id, assistant_id } = this.#run
+    const message: Message = {
+      id: newId('msg_'),
+      object: 'thread.message',
+      created_at: seconds(this.#clock),
+      assistant_id,
+      thread_id,
+      run_id,
+      status: 'in_progress',
+      incomplete_details: null,
+      incomplete_at: null,
+      completed_at: null,
+      role: 'assistant',
+      content: [],
+      attachments: [],
+      metadata: {},
+    }
+    const step = this.#newStep({ type: 'message_creation', message_creation: { message_id: message.id } })
+    return { open: { step, message } }
+  }
+
+  /** Ends the message, if there is one: what a turn says comes before what it calls. */
+  openCalls(): RunChange {
+    const step = this.#newStep({ type: 'tool_calls', tool_calls: [] })
+    return { ...(this.#message && { save: this.#endOf(this.#message, noUsage) }), open: { step } }
+  }
+
+  /** The change was committed; only now does the draft have what it opens. */
+  opened({ open }: RunChange) {
+    if (!open) return
+    this.#message = open.message && { message: open.message, step: open.step, content: [] }
+    if (!open.message) this.#calls = { step: open.step, byIndex: new Map() }
+  }
+
+  addText(type: 'text' | 'refusal', text: string): Delta {
+    const open = this.#message
+    if (!open) throw new Error('There is no open message.')
+    const { content } = open
+    let index = content.length - 1
+    const last = content[index]
+    if (last?.type === 'text' && type === 'text') {
+      last.text.value += text
+      return messageDelta(open.message.id, { index, type, text: { value: text } })
+    }
+    if (last?.type === 'refusal' && type === 'refusal') {
+      last.refusal += text
+    } else {
+      index = content.push(newPart(type, text)) - 1
+    }
+    return messageDelta(
+      open.message.id,
+      type === 'text' ? { index, type, text: { value: text, annotations: [] } } : { index, type, refusal: text },
+    )
+  }
+
+  /** The first delta of a call has its id and name and no arguments; the others only pieces of these. */
+  addCall(chunk: ToolCallChunk): Delta[] {
+    const open = this.#calls
+    if (!open) throw new Error('There is no open step for calls.')
+    const deltas: Delta[] = []
+    let call = open.byIndex.get(chunk.index)
+    if (!call) {
+      call = { id: newId('call_'), type: 'function', function: { name: chunk.name ?? '', arguments: '', output: null } }
+      open.byIndex.set(chunk.index, call)
+      deltas.push(stepDelta(open.step.id, { index: this.#positionOf(chunk.index), ...structuredClone(call) }))
+    }
+    if (chunk.arguments !== '') {
+      call.function.arguments += chunk.arguments
+      const piece = { index: this.#positionOf(chunk.index), type: 'function', function: { arguments: chunk.arguments } }
+      deltas.push(stepDelta(open.step.id, piece))
+    }
+    return deltas
+  }
+
+  /** Backends number calls as they like; the API counts from 0 in the order in which they began. */
+  #positionOf(index: number): number {
+    return [...(this.#calls?.byIndex.keys() ?? [])].indexOf(index)
+  }
+
+  get calls(): FunctionCall[] {
+    return [...(this.#calls?.byIndex.values() ?? [])]
+  }
+
+  /** Everything at the end of the answer. Calls stay open: they wait for their outputs. */
+  finish(usage: Usage, reason?: 'max_tokens' | 'content_filter'): Open {
+    const said = this.#message
+      ? this.#endOf(this.#message, this.#calls ? noUsage : usage, reason)
+      : { steps: [], messages: [] }
+    if (!this.#calls) return said
+    return { ...said, steps: [...said.steps, { ...this.#callStep(this.#calls.step), spent: usage }] }
+  }
+
+  /** Everything open, with all that has come so far. */
+  get open(): Open {
+    const steps: RunStep[] = []
+    if (this.#message) steps.push(this.#message.step)
+    if (this.#calls) steps.push(this.#callStep(this.#calls.step))
+    return {
+      steps,
+      messages: this.#message ? [{ ...this.#message.message, content: structuredClone(this.#message.content) }] : [],
+    }
+  }
+
+  #callStep(step: RunStep): RunStep {
+    return { ...step, step_details: { type: 'tool_calls', tool_calls: structuredClone(this.calls) } }
+  }
+
+  #endOf({ message, step, content }: OpenMessage, usage: Usage, reason?: 'max_tokens' | 'content_filter'): Open {
+    const now = seconds(this.#clock)
+    const end = reason
+      ? ({ status: 'incomplete', incomplete_at: now, incomplete_details: { reason } } as const)
+      : ({ status: 'completed', completed_at: now } as const)
+    return {
+      steps: [{ ...step, status: 'completed', completed_at: now, usage, spent: usage }],
+      // Clients read `content[0].text` without looking.
+      messages: [{ ...message, content: content.length > 0 ? content : [newPart('text', '')], ...end }],
+    }
+  }
+
+  #newStep(step_details: RunStep['step_details']): RunStep {
+    return {
+      id: newId('step_'),
+      object: 'thread.run.step',
+      created_at: seconds(this.#clock),
+      run_id: this.#run.id,
+      assistant_id: this.#run.assistant_id,
+      thread_id: this.#run.thread_id,
+      type: step_details.type,
+      status: 'in_progress',
+      cancelled_at: null,
+      completed_at: null,
+      expires_at: this.#run.expires_at,
+      expired_at: null,
+      failed_at: null,
+      last_error: null,
+      step_details,
+      usage: null,
+      metadata: {},
+    }
+  }
+}
+
+const newPart = (type: 'text' | 'refusal', text: string): MessageContent =>
+  type === 'text' ? { type, text: { value: text, annotations: [] } } : { type, refusal: text }
+
+export const messageDelta = (id: string, ...parts: object[]): Delta => ({
+  id,
+  object: 'thread.message.delta',
+  delta: { content: parts },
+})
+
+export const stepDelta = (id: string, ...calls: object[]): Delta => ({
+  id,
+  object: 'thread.run.step.delta',
+  delta: { step_details: { type: 'tool_calls', tool_calls: calls } },
+})

@@ -1,0 +1,165 @@
+import { type Clock, seconds } from '../clock.ts'
+import { invalidRequest, notFound } from '../errors.ts'
+import type { EventBus } from '../events/bus.ts'
+import type { Assistant } from '../schemas/assistants.ts'
+import type { StreamEvent } from '../schemas/events.ts'
+import type { CreateRun, CreateThreadAndRun, Run, SubmitToolOutputs } from '../schemas/runs.ts'
+import type { Thread } from '../schemas/threads.ts'
+import type { Refusal, RunChange, StepWithSpent, Store } from '../store/store.ts'
+import type { Recorder } from './commit.ts'
+import type { Executor } from './executor.ts'
+import { newMessage, newRun, newThread } from './new-run.ts'
+import { settle } from './settle.ts'
+import { outputsFor } from './tool-outputs.ts'
+
+type Events = AsyncIterable<readonly StreamEvent[]>
+
+/** A run as it was answered, and all its events since, until `listening` aborts. */
+export interface Started {
+  run: Run
+  events: Events
+}
+
+export interface RunService {
+  /** Throws an ApiError if the thread, the assistant or the request do not allow the run. */
+  start(thread_id: string, body: CreateRun, listening: AbortSignal): Promise<Started>
+  startWithThread(body: CreateThreadAndRun, listening: AbortSignal): Promise<Started>
+  /** Sends the run on with the outputs of its function calls, all at once. */
+  submit(thread_id: string, run_id: string, body: SubmitToolOutputs, listening: AbortSignal): Promise<Started>
+  /** The run as `cancelling`. Once this is acknowledged the run ends as `cancelled` and no other way. */
+  cancel(thread_id: string, run_id: string): Promise<Run>
+  /** Ends the thread's run, if one is active, and deletes the thread. False if there is no such thread. */
+  deleteThread(thread_id: string): Promise<boolean>
+}
+
+export interface RunServiceOptions {
+  store: Store
+  recorder: Recorder
+  bus: EventBus
+  executor: Executor
+  clock: Clock
+  expirySeconds: number
+}
+
+export function createRunService(options: RunServiceOptions): RunService {
+  const { store, recorder, bus, executor, clock, expirySeconds } = options
+
+  async function assistantOf(id: string): Promise<Assistant> {
+    const assistant = await store.assistants.get(id)
+    if (!assistant) throw notFound('assistant', id)
+    return assistant
+  }
+
+  /** The listener is there before the run is, so that no event is missed. */
+  async function begin(
+    run: Run,
+    messages: Parameters<Recorder['begin']>[1],
+    thread: Thread | undefined,
+    listening: AbortSignal,
+  ) {
+    const events = bus.subscribe(run.id, listening)
+    const begun = await recorder.begin(run, messages, thread)
+    if ('refused' in begun) throw refusalError(begun, run.thread_id)
+    executor.wake()
+    return { run: begun.run, events }
+  }
+
+  async function existing(thread_id: string, run_id: string): Promise<Run> {
+    const run = await store.runs.get(thread_id, run_id)
+    if (run) return run
+    throw (await store.threads.get(thread_id)) ? notFound('run', run_id) : notFound('thread', thread_id)
+  }
+
+  async function commitOr(run: Run, change: RunChange, refused: (status: Run['status']) => Error): Promise<Run> {
+    const commit = await recorder.commit(run.id, change)
+    if (!commit.state) throw notFound('run', run.id)
+    if (!commit.applied) throw refused(commit.state.run.status)
+    return commit.state.run
+  }
+
+  return {
+    async start(thread_id, body, listening) {
+      const thread = await store.threads.get(thread_id)
+      if (!thread) throw notFound('thread', thread_id)
+      const run = newRun(body, await assistantOf(body.assistant_id), thread_id, seconds(clock), expirySeconds)
+      const messages = (body.additional_messages ?? []).map((message) => newMessage(message, thread_id, run.created_at))
+      const asked = messages.some((message) => message.role === 'user') || (await store.messages.anyFromUser(thread_id))
+      checkThread(run, asked)
+      return begin(run, messages, undefined, listening)
+    },
+
+    async startWithThread(body, listening) {
+      const now = seconds(clock)
+      const assistant = await assistantOf(body.assistant_id)
+      const { thread, messages } = newThread(body.thread ?? {}, now)
+      const run = newRun(body, assistant, thread.id, now, expirySeconds)
+      checkThread(
+        run,
+        messages.some((message) => message.role === 'user'),
+      )
+      return begin(run, messages, thread, listening)
+    },
+
+    async submit(thread_id, run_id, body, listening) {
+      const run = await existing(thread_id, run_id)
+      const refused = (status: Run['status']) =>
+        invalidRequest(`Runs in status "${status}" do not accept tool outputs.`)
+      if (run.status !== 'requires_action') throw refused(run.status)
+      const step = (await store.runs.open(run_id)).steps.find((open) => open.type === 'tool_calls')
+      if (!step) throw refused((await existing(thread_id, run_id)).status)
+      const events = bus.subscribe(run_id, listening)
+      const queued = await commitOr(
+        run,
+        { to: 'queued', patch: { required_action: null }, save: { steps: [answered(step, body, seconds(clock))] } },
+        refused,
+      )
+      executor.wake()
+      return { run: queued, events }
+    },
+
+    async cancel(thread_id, run_id) {
+      const run = await existing(thread_id, run_id)
+      const cancelling = await commitOr(run, { to: 'cancelling', patch: { required_action: null } }, (status) =>
+        invalidRequest(`Cannot cancel run with status '${status}'.`),
+      )
+      executor.interrupt(run_id, 'cancelled')
+      executor.wake()
+      return cancelling
+    },
+
+    async deleteThread(thread_id) {
+      const active = await store.runs.active(thread_id)
+      if (active) {
+        await recorder.commit(active.id, { to: 'cancelling', patch: { required_action: null } })
+        const open = executor.draftOf(active.id)?.open ?? (await store.runs.open(active.id))
+        const state = await store.runs.snapshot({ run_id: active.id })
+        if (state) await recorder.commit(active.id, settle(state, open, { to: 'cancelled' }, seconds(clock)))
+        executor.interrupt(active.id, 'cancelled')
+      }
+      return store.threads.delete(thread_id)
+    },
+  }
+}
+
+function refusalError(refusal: Refusal, thread_id: string) {
+  if (refusal.refused === 'no_thread') return notFound('thread', thread_id)
+  // Clients find the ids in this text.
+  return invalidRequest(`Thread ${thread_id} already has an active run ${refusal.run_id}.`)
+}
+
+function checkThread(run: Run, hasUserMessage: boolean) {
+  if (hasUserMessage || run.instructions) return
+  throw invalidRequest('Run creation requires a Thread with a user message or an assistant with instructions.', {
+    code: 'invalid_thread',
+  })
+}
+
+function answered(step: StepWithSpent, body: SubmitToolOutputs, now: number): StepWithSpent {
+  if (step.step_details.type !== 'tool_calls') return step
+  const outputs = outputsFor(step.step_details.tool_calls, body.tool_outputs)
+  const tool_calls = step.step_details.tool_calls.map((call) =>
+    call.type === 'function' ? { ...call, function: { ...call.function, output: outputs.get(call.id) ?? '' } } : call,
+  )
+  const usage = step.spent ?? null
+  return { ...step, status: 'completed', completed_at: now, usage, step_details: { type: 'tool_calls', tool_calls } }
+}
