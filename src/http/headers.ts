@@ -1,0 +1,16 @@
+import type { FastifyInstance } from 'fastify'
+
+/** What every answer carries, and the one line that the log gets of each. */
+export function useHeaders(app: FastifyInstance) {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'x-request-id': request.id, 'openai-version': '2020-10-01' })
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('openai-processing-ms', String(Math.round(reply.elapsedTime)))
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, url } = request
+    const ms = Math.round(reply.elapsedTime)
+    request.log.info({ method, url: url.split('?', 1)[0], status: reply.statusCode, ms }, 'request')
+  })
+}

@@ -1,0 +1,91 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type Clock, seconds } from '../clock.ts'
+import { notFound } from '../errors.ts'
+import { listOf, pageQuery } from '../http/pages.ts'
+import { newId } from '../ids.ts'
+import { checkFormat } from '../runs/new-run.ts'
+import { type Assistant, CreateAssistant, ModifyAssistant } from '../schemas/assistants.ts'
+import { ListQuery } from '../schemas/common.ts'
+import { AssistantParams } from '../schemas/params.ts'
+import { completeResources, completeTools } from '../schemas/tools.ts'
+import type { Store } from '../store/store.ts'
+
+const defaults = {
+  name: null,
+  description: null,
+  instructions: null,
+  top_p: 1,
+  temperature: 1,
+  reasoning_effort: null,
+  metadata: {},
+  response_format: 'auto',
+} satisfies Partial<Assistant>
+
+type Settings = Pick<Assistant, keyof typeof defaults>
+
+/** The settings that a body names; a null stands for the default. */
+function settingsIn(body: Partial<ModifyAssistant>): Partial<Settings> {
+  const named = (Object.keys(defaults) as (keyof Settings)[]).filter((key) => body[key] !== undefined)
+  return Object.fromEntries(named.map((key) => [key, body[key] ?? defaults[key]]))
+}
+
+export const assistantRoutes: FastifyPluginAsyncTypebox<{ store: Store; clock: Clock }> = async (
+  app,
+  { store, clock },
+) => {
+  app.post('/assistants', { schema: { body: CreateAssistant } }, async ({ body }): Promise<Assistant> => {
+    const tools = completeTools(body.tools ?? [])
+    const assistant: Assistant = {
+      id: newId('asst_'),
+      object: 'assistant',
+      created_at: seconds(clock),
+      model: body.model,
+      tools,
+      tool_resources: completeResources(body.tool_resources, tools),
+      ...defaults,
+      ...settingsIn(body),
+    }
+    checkFormat(assistant.response_format, tools)
+    await store.assistants.insert(assistant)
+    return assistant
+  })
+
+  app.get('/assistants', { schema: { querystring: ListQuery } }, async ({ query }) =>
+    listOf('assistant', await store.assistants.page(pageQuery(query))),
+  )
+
+  const existing = async (id: string): Promise<Assistant> => {
+    const assistant = await store.assistants.get(id)
+    if (!assistant) throw notFound('assistant', id)
+    return assistant
+  }
+
+  app.get('/assistants/:assistant_id', { schema: { params: AssistantParams } }, ({ params }) =>
+    existing(params.assistant_id),
+  )
+
+  app.post(
+    '/assistants/:assistant_id',
+    { schema: { params: AssistantParams, body: ModifyAssistant } },
+    async ({ params: { assistant_id: id }, body }) => {
+      const before = await existing(id)
+      const tools = body.tools === undefined ? before.tools : completeTools(body.tools ?? [])
+      const settings = settingsIn(body)
+      checkFormat(settings.response_format ?? before.response_format, tools)
+      const assistant = await store.assistants.update(id, {
+        ...(body.model !== undefined && { model: body.model }),
+        ...settings,
+        tools,
+        tool_resources: completeResources({ ...before.tool_resources, ...body.tool_resources }, tools),
+      })
+      if (!assistant) throw notFound('assistant', id)
+      return assistant
+    },
+  )
+
+  app.delete('/assistants/:assistant_id', { schema: { params: AssistantParams } }, async ({ params }) => {
+    const { assistant_id: id } = params
+    if (!(await store.assistants.delete(id))) throw notFound('assistant', id)
+    return { id, object: 'assistant.deleted', deleted: true }
+  })
+}

@@ -1,0 +1,59 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type Clock, seconds } from '../clock.ts'
+import { notFound } from '../errors.ts'
+import { listOf, pageQuery } from '../http/pages.ts'
+import { newThread } from '../runs/new-run.ts'
+import type { RunService } from '../runs/run-service.ts'
+import { ListQuery } from '../schemas/common.ts'
+import { ThreadParams } from '../schemas/params.ts'
+import { CreateThread, ModifyThread, type Thread } from '../schemas/threads.ts'
+import { completeResources } from '../schemas/tools.ts'
+import type { Store } from '../store/store.ts'
+
+interface Options {
+  store: Store
+  runs: RunService
+  clock: Clock
+}
+
+export const threadRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { store, runs, clock }) => {
+  app.post('/threads', { schema: { body: CreateThread } }, async ({ body }) => {
+    const { thread, messages } = newThread(body, seconds(clock))
+    await store.threads.insert(thread, messages)
+    return thread
+  })
+
+  // differs: the hosted service cannot list threads.
+  app.get('/threads', { schema: { querystring: ListQuery } }, async ({ query }) =>
+    listOf('thread', await store.threads.page(pageQuery(query))),
+  )
+
+  const existing = async (id: string): Promise<Thread> => {
+    const thread = await store.threads.get(id)
+    if (!thread) throw notFound('thread', id)
+    return thread
+  }
+
+  app.get('/threads/:thread_id', { schema: { params: ThreadParams } }, ({ params }) => existing(params.thread_id))
+
+  app.post(
+    '/threads/:thread_id',
+    { schema: { params: ThreadParams, body: ModifyThread } },
+    async ({ params: { thread_id: id }, body }) => {
+      const before = await existing(id)
+      const thread = await store.threads.update(id, {
+        ...(body.metadata !== undefined && { metadata: body.metadata ?? {} }),
+        ...(body.tool_resources && {
+          tool_resources: completeResources({ ...before.tool_resources, ...body.tool_resources }, []),
+        }),
+      })
+      if (!thread) throw notFound('thread', id)
+      return thread
+    },
+  )
+
+  app.delete('/threads/:thread_id', { schema: { params: ThreadParams } }, async ({ params: { thread_id: id } }) => {
+    if (!(await runs.deleteThread(id))) throw notFound('thread', id)
+    return { id, object: 'thread.deleted', deleted: true }
+  })
+}
