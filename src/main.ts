@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs'
+import { pino } from 'pino'
+import pretty from 'pino-pretty'
+import { type Config, ConfigError, readConfig } from './config.ts'
+import { serve } from './server.ts'
+import { createServices } from './services.ts'
+
+if (existsSync('.env')) process.loadEnvFile('.env')
+
+function configOrExit(): Config {
+  try {
+    return readConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(1)
+  }
+}
+
+const config = configOrExit()
+const logger = process.stdout.isTTY
+  ? pino({ level: config.LOG_LEVEL }, pretty({ ignore: 'pid,hostname,reqId', sync: true }))
+  : pino({ level: config.LOG_LEVEL })
+
+const server = await serve(createServices(config, logger))
+
+if (config.API_KEYS.length === 0) {
+  logger.warn('development mode: API_KEYS names no key, so any bearer key is good; only this machine can connect')
+}
+if (!config.OPENAI_BASE_URL && !config.OPENAI_API_KEY) {
+  logger.warn("no model backend: OPENAI_BASE_URL is not set, so only the model 'demo' answers")
+}
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  // A second signal finds no listener and ends the process at once.
+  process.once(signal, async () => {
+    logger.info(`${signal}: taking no more requests, letting runs come to rest`)
+    await server.close()
+    logger.info('stopped')
+  })
+}

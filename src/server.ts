@@ -1,0 +1,32 @@
+import type { AddressInfo } from 'node:net'
+import { buildApp } from './app.ts'
+import type { Services } from './services.ts'
+
+export interface Server {
+  /** Where it listens: `http://127.0.0.1:3000`. */
+  url: string
+  /** Takes no new requests, lets runs come to rest for a while, ends streams, and closes everything. */
+  close(): Promise<void>
+}
+
+/** Listens and works on runs. */
+export async function serve(services: Services): Promise<Server> {
+  const { config, executor, bus, store } = services
+  const app = buildApp(services)
+  const { HOST: host, PORT: port } = config
+  await app.listen({ host, port, listenTextResolver: (url) => `listening on ${url}/v1` })
+  executor.start()
+  const address = app.server.address() as AddressInfo
+
+  return {
+    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    async close() {
+      const closed = app.close()
+      await executor.stop(config.SHUTDOWN_SECONDS * 1000)
+      // Streams whose runs came to rest have ended by themselves; the others are told that theirs will go on.
+      bus.close()
+      await closed
+      await store.close()
+    },
+  }
+}

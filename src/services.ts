@@ -1,0 +1,70 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Logger } from 'pino'
+import type { Clock } from './clock.ts'
+import { createCatalog, type ModelCatalog } from './completer/catalog.ts'
+import { createDemoCompleter } from './completer/demo.ts'
+import { createBackend, createOpenAICompleter } from './completer/openai.ts'
+import { createRoutingCompleter } from './completer/routing.ts'
+import type { Config } from './config.ts'
+import { createBus, type EventBus } from './events/bus.ts'
+import { createRecorder } from './runs/commit.ts'
+import { createExecutor, type Executor } from './runs/executor.ts'
+import { createFollower, type Follower } from './runs/follow.ts'
+import { createRunService, type RunService } from './runs/run-service.ts'
+import { createSqliteStore } from './store/sqlite/sqlite-store.ts'
+import type { Store } from './store/store.ts'
+
+export interface Services {
+  config: Config
+  logger: Logger
+  clock: Clock
+  store: Store
+  bus: EventBus
+  catalog: ModelCatalog
+  executor: Executor
+  runs: RunService
+  follower: Follower
+}
+
+interface Overrides {
+  clock?: Clock
+  backoffMs?: number
+  leaseMs?: number
+  beatMs?: number
+}
+
+/** The composition root: nothing else knows which implementations there are. The executor is not started. */
+export function createServices(config: Config, logger: Logger, overrides: Overrides = {}): Services {
+  const { clock = Date.now, backoffMs = 500, leaseMs = 30_000, beatMs = 1000 } = overrides
+  const store = openStore(config, clock)
+  const bus = createBus()
+  const recorder = createRecorder(store, bus)
+
+  const { OPENAI_BASE_URL: baseURL, OPENAI_API_KEY: key, BACKEND_RETRIES: maxRetries } = config
+  // Local backends want no key, but the SDK wants one.
+  const options = { baseURL, apiKey: key ?? 'none', maxRetries, backoffMs }
+  const backend = baseURL || key ? createBackend(options) : undefined
+  const completer = createRoutingCompleter(createDemoCompleter(), backend && createOpenAICompleter(backend, options))
+  const catalog = createCatalog(backend, (error) => logger.warn(error, 'the backend does not list its models'))
+
+  const executor = createExecutor({
+    store,
+    recorder,
+    completer,
+    clock,
+    concurrency: config.RUN_CONCURRENCY,
+    leaseMs,
+    beatMs,
+    onError: (error, run_id) => logger.error({ err: error, run_id }, 'a run met a failure of ours'),
+  })
+  const runs = createRunService({ store, recorder, bus, executor, clock, expirySeconds: config.RUN_EXPIRY_SECONDS })
+  const follower = createFollower(store, bus, executor)
+  return { config, logger, clock, store, bus, catalog, executor, runs, follower }
+}
+
+function openStore(config: Config, clock: Clock): Store {
+  const file = config.DATABASE_URL.slice('sqlite:'.length)
+  if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true })
+  return createSqliteStore({ file, synchronous: config.SQLITE_SYNCHRONOUS }, clock)
+}
