@@ -1,0 +1,96 @@
+import { Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import OpenAI from 'openai'
+import { pino } from 'pino'
+import { onTestFinished } from 'vitest'
+import { buildApp } from '../../src/app.ts'
+import { readConfig } from '../../src/config.ts'
+import { createServices, type Services } from '../../src/services.ts'
+import { ScriptedBackend } from './backend.ts'
+import { checkAnswer } from './openapi.ts'
+
+export interface Harness {
+  app: FastifyInstance
+  services: Services
+  backend: ScriptedBackend
+  client: OpenAI
+  /** Sends a request as it is; `body` that is no string goes as JSON. */
+  send(method: string, url: string, body?: unknown, headers?: Record<string, string>): Promise<Response>
+  /** Moves the server's clock. */
+  time: { now: number }
+}
+
+interface Options {
+  env?: Record<string, string>
+  /** False: runs advance only by `services.executor.tick()`. */
+  started?: boolean
+  leaseMs?: number
+}
+
+/** The server without a socket, on an empty database in memory, with a scripted model behind it. Ends with the test. */
+export async function startApp({ env = {}, started = true, leaseMs }: Options = {}): Promise<Harness> {
+  const backend = await new ScriptedBackend().start()
+  const config = readConfig({
+    DATABASE_URL: 'sqlite::memory:',
+    OPENAI_BASE_URL: backend.url,
+    OPENAI_API_KEY: 'sk-backend',
+    ...env,
+  })
+  const time = { now: 1_790_000_000_000 }
+  const overrides = { clock: () => time.now, backoffMs: 1, beatMs: 20, ...(leaseMs !== undefined && { leaseMs }) }
+  const services = createServices(config, pino({ level: process.env.TEST_LOG ?? 'silent' }), overrides)
+  const app = buildApp(services)
+  await app.ready()
+  if (started) services.executor.start()
+  onTestFinished(async () => {
+    await services.executor.stop(0)
+    services.bus.close()
+    await app.close()
+    await services.store.close()
+    await backend.stop()
+  })
+  const send: Harness['send'] = (method, url, body, headers = {}) =>
+    fetchOver(app)(`http://inject${url}`, {
+      method,
+      headers: {
+        authorization: 'Bearer sk-test-001',
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+  const client = new OpenAI({
+    apiKey: 'sk-test-001',
+    baseURL: 'http://inject/v1',
+    maxRetries: 0,
+    fetch: fetchOver(app),
+  })
+  return { app, services, backend, client, send, time }
+}
+
+/** `fetch` that hands requests to Fastify directly; answers stream as they would over a socket. */
+function fetchOver(app: FastifyInstance): typeof fetch {
+  return async (input, init = {}) => {
+    const { pathname, search } = new URL(String(input))
+    const method = (init.method ?? 'GET').toUpperCase()
+    const answer = await app.inject({
+      method: method as 'GET',
+      url: pathname + search,
+      headers: Object.fromEntries(new Headers(init.headers)),
+      ...(typeof init.body === 'string' && { payload: init.body }),
+      ...(init.signal && { signal: init.signal }),
+      payloadAsStream: true,
+    })
+    const headers = new Headers()
+    for (const [name, value] of Object.entries(answer.headers))
+      if (value !== undefined) headers.set(name, String(value))
+    const response = new Response(Readable.toWeb(answer.stream()) as ReadableStream, {
+      status: answer.statusCode,
+      headers,
+    })
+    if (!headers.get('content-type')?.startsWith('application/json')) return response
+    const text = await response.text()
+    checkAnswer(method, pathname, answer.statusCode, JSON.parse(text))
+    return new Response(text, { status: answer.statusCode, headers })
+  }
+}
