@@ -36,7 +36,12 @@ interface Overrides {
 
 /** The composition root: nothing else knows which implementations there are. The executor is not started. */
 export function createServices(config: Config, logger: Logger, overrides: Overrides = {}): Services {
-  const { clock = Date.now, backoffMs = 500, leaseMs = 30_000, beatMs = 1000 } = overrides
+  const {
+    clock = Date.now,
+    backoffMs = 500,
+    leaseMs = config.RUN_LEASE_SECONDS * 1000,
+    beatMs = Math.min(1000, leaseMs / 3),
+  } = overrides
   const store = openStore(config, clock)
   const bus = createBus()
   const recorder = createRecorder(store, bus)
