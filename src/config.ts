@@ -21,7 +21,7 @@ const Environment = Type.Object({
   RUN_LEASE_SECONDS: Whole({ minimum: 1, maximum: 3600, default: 15 }),
   RUN_CONCURRENCY: Whole({ minimum: 1, maximum: 10_000, default: 128 }),
   BACKEND_RETRIES: Whole({ minimum: 0, maximum: 10, default: 2 }),
-  SHUTDOWN_SECONDS: Whole({ minimum: 0, maximum: 600, default: 10 }),
+  SHUTDOWN_SECONDS: Whole({ minimum: 0, maximum: 600, default: 8 }),
 })
 
 export interface Config extends Omit<Static<typeof Environment>, 'API_KEYS'> {
