@@ -11,7 +11,7 @@ export function useErrors(app: FastifyInstance) {
   app.setNotFoundHandler((request, reply) => answer(unknownUrl(request), request, reply))
 }
 
-export const unknownUrl = ({ method, url }: Pick<FastifyRequest, 'method' | 'url'>) =>
+const unknownUrl = ({ method, url }: Pick<FastifyRequest, 'method' | 'url'>) =>
   new ApiError(404, `Invalid URL (${method} ${url.split('?', 1)[0]})`)
 
 export function answer(error: unknown, request: FastifyRequest, reply: FastifyReply) {

@@ -55,7 +55,7 @@ export async function takeTurn(hand: Hand, { store, recorder, completer, clock }
   return endOfTurn(hand, draft, end, seconds(clock))
 }
 
-export function tokensLeft({ state: { run, spent } }: Hand): number | null {
+function tokensLeft({ state: { run, spent } }: Hand): number | null {
   return run.max_completion_tokens === null ? null : run.max_completion_tokens - spent.completion_tokens
 }
 

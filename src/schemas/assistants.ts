@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Closed, Defaulted, Deleted, List, Metadata, Nullable, Seconds } from './common.ts'
+import { Closed, Defaulted, Metadata, Nullable, Seconds } from './common.ts'
 import {
   CreateToolResources,
   ModifyToolResources,
@@ -28,8 +28,6 @@ export const Assistant = Type.Object({
   response_format: ResponseFormat,
 })
 export type Assistant = Static<typeof Assistant>
-export const AssistantList = List(Assistant)
-export const AssistantDeleted = Deleted('assistant.deleted')
 
 const Settings = {
   name: Defaulted(Type.String({ maxLength: 256 })),

@@ -27,18 +27,6 @@ export const Metadata = Type.Record(Type.String({ pattern: '^[^]{0,64}$' }), Typ
 })
 export type Metadata = Static<typeof Metadata>
 
-export const Deleted = <const T extends string>(object: T) =>
-  Type.Object({ id: Type.String(), object: Type.Literal(object), deleted: Type.Boolean() })
-
-export const List = <T extends TSchema>(item: T) =>
-  Type.Object({
-    object: Type.Literal('list'),
-    data: Type.Array(item),
-    first_id: Nullable(Type.String()),
-    last_id: Nullable(Type.String()),
-    has_more: Type.Boolean(),
-  })
-
 /** Cursor pagination: `after` and `before` are ids of objects of the listed kind, exclusive. */
 export const ListQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Closed, Defaulted, Deleted, Id, List, ListQuery, Metadata, Nullable, OneOf, Seconds } from './common.ts'
+import { Closed, Defaulted, Id, ListQuery, Metadata, Nullable, OneOf, Seconds } from './common.ts'
 import { AttachmentTool } from './tools.ts'
 
 const Detail = OneOf('auto', 'low', 'high')
@@ -60,8 +60,6 @@ export const Message = Type.Object({
   metadata: Metadata,
 })
 export type Message = Static<typeof Message>
-export const MessageList = List(Message)
-export const MessageDeleted = Deleted('thread.message.deleted')
 
 const ContentPart = Type.Union([
   Closed({ type: Type.Literal('text'), text: LongText }),

@@ -7,4 +7,3 @@ export const Model = Type.Object({
   owned_by: Type.String(),
 })
 export type Model = Static<typeof Model>
-export const ModelList = Type.Object({ object: Type.Literal('list'), data: Type.Array(Model) })

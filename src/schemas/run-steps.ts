@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { List, Metadata, Nullable, OneOf, Seconds } from './common.ts'
+import { Metadata, Nullable, OneOf, Seconds } from './common.ts'
 import { Usage } from './usage.ts'
 
 const FunctionCall = Type.Object({
@@ -76,4 +76,3 @@ export const RunStep = Type.Object({
   metadata: Metadata,
 })
 export type RunStep = Static<typeof RunStep>
-export const RunStepList = List(RunStep)

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Closed, Defaulted, Id, List, Metadata, Nullable, OneOf, Seconds } from './common.ts'
+import { Closed, Defaulted, Id, Metadata, Nullable, OneOf, Seconds } from './common.ts'
 import { CreateMessage, LongText } from './messages.ts'
 import { CreateThread } from './threads.ts'
 import {
@@ -83,7 +83,6 @@ export const Run = Type.Object({
   parallel_tool_calls: Type.Boolean(),
 })
 export type Run = Static<typeof Run>
-export const RunList = List(Run)
 
 const TokenBudget = Type.Integer({ minimum: 256 })
 

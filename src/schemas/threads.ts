@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Closed, Defaulted, Deleted, List, Metadata, Seconds } from './common.ts'
+import { Closed, Defaulted, Metadata, Seconds } from './common.ts'
 import { CreateMessage } from './messages.ts'
 import { CreateToolResources, ModifyToolResources, ToolResources } from './tools.ts'
 
@@ -11,8 +11,6 @@ export const Thread = Type.Object({
   tool_resources: ToolResources,
 })
 export type Thread = Static<typeof Thread>
-export const ThreadList = List(Thread)
-export const ThreadDeleted = Deleted('thread.deleted')
 
 export const CreateThread = Closed({
   messages: Defaulted(Type.Array(CreateMessage)),

@@ -57,7 +57,6 @@ export const Tool = Type.Union([
   }),
 ])
 export type Tool = Static<typeof Tool>
-export type FunctionTool = Extract<Tool, { type: 'function' }>
 
 export const AttachmentTool = Type.Union([CodeInterpreterTool, FileSearchTypeOnly])
 

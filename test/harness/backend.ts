@@ -5,7 +5,7 @@ import type { ChatCompletionCreateParams } from 'openai/resources/chat/completio
 /** What the scripted model does with one request. It may await anything before it writes. */
 export type Turn = (exchange: Exchange) => void | Promise<void>
 
-export interface Exchange {
+interface Exchange {
   body: ChatCompletionCreateParams
   request: IncomingMessage
   response: ServerResponse
