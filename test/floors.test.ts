@@ -8,7 +8,7 @@ const floors: [RegExp, number][] = [
   [/^(app|services)\.ts$/, 6],
   [/^(routes|http)\//, 5],
   [/^runs\/lifecycle\.ts$/, 1],
-  [/^runs\/(prompt|draft|settle|new-run|tool-outputs)\.ts$/, 3],
+  [/^runs\/(prompt|draft|existing|settle|new-run|tool-outputs)\.ts$/, 3],
   [/^runs\//, 4],
   [/^(completer|events|store)\//, 2],
   [/^(schemas\/.*|clock\.ts|config\.ts|errors\.ts|ids\.ts)$/, 0],

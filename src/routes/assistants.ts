@@ -3,6 +3,7 @@ import { type Clock, seconds } from '../clock.ts'
 import { notFound } from '../errors.ts'
 import { listOf, pageQuery } from '../http/pages.ts'
 import { newId } from '../ids.ts'
+import { existingAssistant } from '../runs/existing.ts'
 import { checkFormat } from '../runs/new-run.ts'
 import { type Assistant, CreateAssistant, ModifyAssistant } from '../schemas/assistants.ts'
 import { ListQuery } from '../schemas/common.ts'
@@ -54,21 +55,15 @@ export const assistantRoutes: FastifyPluginAsyncTypebox<{ store: Store; clock: C
     listOf('assistant', await store.assistants.page(pageQuery(query))),
   )
 
-  const existing = async (id: string): Promise<Assistant> => {
-    const assistant = await store.assistants.get(id)
-    if (!assistant) throw notFound('assistant', id)
-    return assistant
-  }
-
   app.get('/assistants/:assistant_id', { schema: { params: AssistantParams } }, ({ params }) =>
-    existing(params.assistant_id),
+    existingAssistant(store, params.assistant_id),
   )
 
   app.post(
     '/assistants/:assistant_id',
     { schema: { params: AssistantParams, body: ModifyAssistant } },
     async ({ params: { assistant_id: id }, body }) => {
-      const before = await existing(id)
+      const before = await existingAssistant(store, id)
       const tools = body.tools === undefined ? before.tools : completeTools(body.tools ?? [])
       const settings = settingsIn(body)
       checkFormat(settings.response_format ?? before.response_format, tools)

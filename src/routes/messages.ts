@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Clock, seconds } from '../clock.ts'
 import { invalidRequest, notFound } from '../errors.ts'
 import { listOf, pageQuery } from '../http/pages.ts'
+import { existingThread } from '../runs/existing.ts'
 import { newMessage } from '../runs/new-run.ts'
 import { CreateMessage, MessageListQuery, ModifyMessage } from '../schemas/messages.ts'
 import { MessageParams, ThreadParams } from '../schemas/params.ts'
@@ -11,8 +12,10 @@ export const messageRoutes: FastifyPluginAsyncTypebox<{ store: Store; clock: Clo
   app,
   { store, clock },
 ) => {
-  const missing = async (thread_id: string, id: string) =>
-    (await store.threads.get(thread_id)) ? notFound('message', id) : notFound('thread', thread_id)
+  async function missing(thread_id: string, id: string) {
+    await existingThread(store, thread_id)
+    return notFound('message', id)
+  }
 
   app.post(
     '/threads/:thread_id/messages',
@@ -31,7 +34,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<{ store: Store; clock: Clo
     '/threads/:thread_id/messages',
     { schema: { params: ThreadParams, querystring: MessageListQuery } },
     async ({ params: { thread_id }, query }) => {
-      if (!(await store.threads.get(thread_id))) throw notFound('thread', thread_id)
+      await existingThread(store, thread_id)
       return listOf('message', await store.messages.page(thread_id, pageQuery(query)))
     },
   )

@@ -1,27 +1,23 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { notFound } from '../errors.ts'
 import { listOf, pageQuery } from '../http/pages.ts'
+import { existingRun } from '../runs/existing.ts'
 import { ListQuery } from '../schemas/common.ts'
 import { RunParams, StepParams } from '../schemas/params.ts'
 import type { Store } from '../store/store.ts'
 
 export const runStepRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async (app, { store }) => {
-  const checkRun = async ({ thread_id, run_id }: { thread_id: string; run_id: string }) => {
-    if (await store.runs.get(thread_id, run_id)) return
-    throw (await store.threads.get(thread_id)) ? notFound('run', run_id) : notFound('thread', thread_id)
-  }
-
   app.get(
     '/threads/:thread_id/runs/:run_id/steps',
     { schema: { params: RunParams, querystring: ListQuery } },
     async ({ params, query }) => {
-      await checkRun(params)
+      await existingRun(store, params.thread_id, params.run_id)
       return listOf('run step', await store.steps.page(params.run_id, pageQuery(query)))
     },
   )
 
   app.get('/threads/:thread_id/runs/:run_id/steps/:step_id', { schema: { params: StepParams } }, async ({ params }) => {
-    await checkRun(params)
+    await existingRun(store, params.thread_id, params.run_id)
     const step = await store.steps.get(params.run_id, params.step_id)
     if (!step) throw notFound('run step', params.step_id)
     return step

@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
-import { invalidRequest, notFound } from '../errors.ts'
+import { invalidRequest } from '../errors.ts'
 import { listOf, pageQuery } from '../http/pages.ts'
 import { sendEvents } from '../http/sse.ts'
+import { existingRun, existingThread } from '../runs/existing.ts'
 import { type Follower, untilRest } from '../runs/follow.ts'
 import { isActive, isTerminal } from '../runs/lifecycle.ts'
 import type { RunService, Started } from '../runs/run-service.ts'
@@ -52,28 +53,22 @@ export const runRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { store
     '/threads/:thread_id/runs',
     { schema: { params: ThreadParams, querystring: ListQuery } },
     async ({ params: { thread_id }, query }) => {
-      if (!(await store.threads.get(thread_id))) throw notFound('thread', thread_id)
+      await existingThread(store, thread_id)
       return listOf('run', await store.runs.page(thread_id, pageQuery(query)))
     },
   )
 
-  const existing = async (thread_id: string, run_id: string): Promise<Run> => {
-    const run = await store.runs.get(thread_id, run_id)
-    if (run) return run
-    throw (await store.threads.get(thread_id)) ? notFound('run', run_id) : notFound('thread', thread_id)
-  }
-
   const url = '/threads/:thread_id/runs/:run_id'
 
   app.get(url, { schema: { params: RunParams } }, async ({ params }, reply) =>
-    pollable(reply, await existing(params.thread_id, params.run_id)),
+    pollable(reply, await existingRun(store, params.thread_id, params.run_id)),
   )
 
   app.post(
     url,
     { schema: { params: RunParams, body: ModifyRun } },
     async ({ params: { thread_id, run_id }, body: { metadata } }) => {
-      const run = await existing(thread_id, run_id)
+      const run = await existingRun(store, thread_id, run_id)
       if (!isTerminal(run.status)) throw invalidRequest(`Cannot update run with status '${run.status}'.`)
       if (metadata === undefined) return run
       return (await store.runs.update(thread_id, run_id, { metadata: metadata ?? {} })) ?? run

@@ -2,11 +2,12 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Clock, seconds } from '../clock.ts'
 import { notFound } from '../errors.ts'
 import { listOf, pageQuery } from '../http/pages.ts'
+import { existingThread } from '../runs/existing.ts'
 import { newThread } from '../runs/new-run.ts'
 import type { RunService } from '../runs/run-service.ts'
 import { ListQuery } from '../schemas/common.ts'
 import { ThreadParams } from '../schemas/params.ts'
-import { CreateThread, ModifyThread, type Thread } from '../schemas/threads.ts'
+import { CreateThread, ModifyThread } from '../schemas/threads.ts'
 import { completeResources } from '../schemas/tools.ts'
 import type { Store } from '../store/store.ts'
 
@@ -28,19 +29,15 @@ export const threadRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { st
     listOf('thread', await store.threads.page(pageQuery(query))),
   )
 
-  const existing = async (id: string): Promise<Thread> => {
-    const thread = await store.threads.get(id)
-    if (!thread) throw notFound('thread', id)
-    return thread
-  }
-
-  app.get('/threads/:thread_id', { schema: { params: ThreadParams } }, ({ params }) => existing(params.thread_id))
+  app.get('/threads/:thread_id', { schema: { params: ThreadParams } }, ({ params }) =>
+    existingThread(store, params.thread_id),
+  )
 
   app.post(
     '/threads/:thread_id',
     { schema: { params: ThreadParams, body: ModifyThread } },
     async ({ params: { thread_id: id }, body }) => {
-      const before = await existing(id)
+      const before = await existingThread(store, id)
       const thread = await store.threads.update(id, {
         ...(body.metadata !== undefined && { metadata: body.metadata ?? {} }),
         ...(body.tool_resources && {

@@ -1,4 +1,3 @@
-import { notFound } from '../errors.ts'
 import type { EventBus } from '../events/bus.ts'
 import { type EventName, isDelta, type StreamEvent } from '../schemas/events.ts'
 import type { Message } from '../schemas/messages.ts'
@@ -7,6 +6,7 @@ import type { Run } from '../schemas/runs.ts'
 import type { Open, Snapshot, Store } from '../store/store.ts'
 import { messageDelta, stepDelta } from './draft.ts'
 import type { Executor } from './executor.ts'
+import { existingRun, existingThread } from './existing.ts'
 import { isAtRest } from './lifecycle.ts'
 
 type Events = AsyncIterable<readonly StreamEvent[]>
@@ -29,15 +29,14 @@ export function createFollower(store: Store, bus: EventBus, executor: Executor):
 
   return {
     async run(thread_id, run_id, signal) {
-      if (!(await store.threads.get(thread_id))) throw notFound('thread', thread_id)
-      if (!(await store.runs.get(thread_id, run_id))) throw notFound('run', run_id)
+      await existingRun(store, thread_id, run_id)
       const live = bus.subscribe(run_id, signal)
       const draft = executor.draftOf(run_id)?.open
       return untilRest(follow(live, await store.runs.snapshot({ run_id }), draft))
     },
 
     async thread(thread_id, signal) {
-      if (!(await store.threads.get(thread_id))) throw notFound('thread', thread_id)
+      await existingThread(store, thread_id)
       const active = await store.runs.active(thread_id)
       const live = bus.subscribe(thread_id, signal)
       const draft = active && executor.draftOf(active.id)?.open

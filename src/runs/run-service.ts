@@ -1,13 +1,13 @@
 import { type Clock, seconds } from '../clock.ts'
 import { invalidRequest, notFound } from '../errors.ts'
 import type { EventBus } from '../events/bus.ts'
-import type { Assistant } from '../schemas/assistants.ts'
 import type { StreamEvent } from '../schemas/events.ts'
 import type { CreateRun, CreateThreadAndRun, Run, SubmitToolOutputs } from '../schemas/runs.ts'
 import type { Thread } from '../schemas/threads.ts'
 import type { Refusal, RunChange, StepWithSpent, Store } from '../store/store.ts'
 import type { Recorder } from './commit.ts'
 import type { Executor } from './executor.ts'
+import { existingAssistant, existingRun, existingThread } from './existing.ts'
 import { newMessage, newRun, newThread } from './new-run.ts'
 import { settle } from './settle.ts'
 import { outputsFor } from './tool-outputs.ts'
@@ -44,12 +44,6 @@ export interface RunServiceOptions {
 export function createRunService(options: RunServiceOptions): RunService {
   const { store, recorder, bus, executor, clock, expirySeconds } = options
 
-  async function assistantOf(id: string): Promise<Assistant> {
-    const assistant = await store.assistants.get(id)
-    if (!assistant) throw notFound('assistant', id)
-    return assistant
-  }
-
   /** The listener is there before the run is, so that no event is missed. */
   async function begin(
     run: Run,
@@ -64,12 +58,6 @@ export function createRunService(options: RunServiceOptions): RunService {
     return { run: begun.run, events }
   }
 
-  async function existing(thread_id: string, run_id: string): Promise<Run> {
-    const run = await store.runs.get(thread_id, run_id)
-    if (run) return run
-    throw (await store.threads.get(thread_id)) ? notFound('run', run_id) : notFound('thread', thread_id)
-  }
-
   async function commitOr(run: Run, change: RunChange, refused: (status: Run['status']) => Error): Promise<Run> {
     const commit = await recorder.commit(run.id, change)
     if (!commit.state) throw notFound('run', run.id)
@@ -79,9 +67,9 @@ export function createRunService(options: RunServiceOptions): RunService {
 
   return {
     async start(thread_id, body, listening) {
-      const thread = await store.threads.get(thread_id)
-      if (!thread) throw notFound('thread', thread_id)
-      const run = newRun(body, await assistantOf(body.assistant_id), thread_id, seconds(clock), expirySeconds)
+      await existingThread(store, thread_id)
+      const assistant = await existingAssistant(store, body.assistant_id)
+      const run = newRun(body, assistant, thread_id, seconds(clock), expirySeconds)
       const messages = (body.additional_messages ?? []).map((message) => newMessage(message, thread_id, run.created_at))
       const asked = messages.some((message) => message.role === 'user') || (await store.messages.anyFromUser(thread_id))
       checkThread(run, asked)
@@ -90,7 +78,7 @@ export function createRunService(options: RunServiceOptions): RunService {
 
     async startWithThread(body, listening) {
       const now = seconds(clock)
-      const assistant = await assistantOf(body.assistant_id)
+      const assistant = await existingAssistant(store, body.assistant_id)
       const { thread, messages } = newThread(body.thread ?? {}, now)
       const run = newRun(body, assistant, thread.id, now, expirySeconds)
       checkThread(
@@ -101,12 +89,12 @@ export function createRunService(options: RunServiceOptions): RunService {
     },
 
     async submit(thread_id, run_id, body, listening) {
-      const run = await existing(thread_id, run_id)
+      const run = await existingRun(store, thread_id, run_id)
       const refused = (status: Run['status']) =>
         invalidRequest(`Runs in status "${status}" do not accept tool outputs.`)
       if (run.status !== 'requires_action') throw refused(run.status)
       const step = (await store.runs.open(run_id)).steps.find((open) => open.type === 'tool_calls')
-      if (!step) throw refused((await existing(thread_id, run_id)).status)
+      if (!step) throw refused((await existingRun(store, thread_id, run_id)).status)
       const events = bus.subscribe(run_id, listening)
       const queued = await commitOr(
         run,
@@ -118,7 +106,7 @@ export function createRunService(options: RunServiceOptions): RunService {
     },
 
     async cancel(thread_id, run_id) {
-      const run = await existing(thread_id, run_id)
+      const run = await existingRun(store, thread_id, run_id)
       const cancelling = await commitOr(run, { to: 'cancelling', patch: { required_action: null } }, (status) =>
         invalidRequest(`Cannot cancel run with status '${status}'.`),
       )
