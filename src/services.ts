@@ -13,7 +13,7 @@ import { createExecutor, type Executor } from './runs/executor.ts'
 import { createFollower, type Follower } from './runs/follow.ts'
 import { createRunService, type RunService } from './runs/run-service.ts'
 import { createSqliteStore } from './store/sqlite/sqlite-store.ts'
-import type { Store } from './store/store.ts'
+import type { RunState, Store } from './store/store.ts'
 
 export interface Services {
   config: Config
@@ -62,10 +62,19 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     leaseMs,
     beatMs,
     onError: (error, run_id) => logger.error({ err: error, run_id }, 'a run met a failure of ours'),
+    onRest: (state) => logRun(logger, state),
   })
   const runs = createRunService({ store, recorder, bus, executor, clock, expirySeconds: config.RUN_EXPIRY_SECONDS })
   const follower = createFollower(store, bus, executor)
   return { config, logger, clock, store, bus, catalog, executor, runs, follower }
+}
+
+/** What an operator needs to know of a run, without a word of what was said in it. */
+function logRun(logger: Logger, { run, spent }: RunState) {
+  const { id, thread_id, model, status, last_error } = run
+  const line = { run_id: id, thread_id, model, status, tokens: spent.total_tokens }
+  if (last_error) logger.warn({ ...line, last_error }, 'run')
+  else logger.info(line, 'run')
 }
 
 function openStore(config: Config, clock: Clock): Store {

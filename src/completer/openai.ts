@@ -35,10 +35,20 @@ export function createOpenAICompleter(client: OpenAI, { maxRetries, backoffMs }:
         } catch (error) {
           signal.throwIfAborted()
           if (begun || attempt >= maxRetries || !isTransient(error)) throw completionError(error, request.model)
-          await delay(waitMs(error, backoffMs * 2 ** attempt), undefined, { signal })
+          await pause(waitMs(error, backoffMs * 2 ** attempt), signal)
         }
       }
     },
+  }
+}
+
+/** Rejects with the signal's reason. */
+async function pause(ms: number, signal: AbortSignal) {
+  try {
+    await delay(ms, undefined, { signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
   }
 }
 

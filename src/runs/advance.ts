@@ -1,7 +1,7 @@
 import { seconds } from '../clock.ts'
 import { CompletionError } from '../completer/completer.ts'
 import type { LastError } from '../schemas/runs.ts'
-import type { Commit, RunChange } from '../store/store.ts'
+import type { Commit, RunChange, RunState } from '../store/store.ts'
 import type { Hand } from './hand.ts'
 import { isOver } from './lifecycle.ts'
 import { settle } from './settle.ts'
@@ -10,6 +10,8 @@ import { incomplete, RefusedError, type TurnContext, takeTurn } from './turn.ts'
 export interface AdvanceContext extends TurnContext {
   /** Hears of failures that are our own. */
   onError(error: unknown, run_id?: string): void
+  /** Hears of runs that come to rest. */
+  onRest(state: RunState): void
 }
 
 /**

@@ -63,6 +63,7 @@ export function createExecutor({ concurrency, leaseMs, beatMs, ...context }: Exe
       const mayGoOn = run.status === 'queued' || run.status === 'in_progress'
       if (hand.interruption && mayGoOn && !isOver(run, seconds(clock))) return store.runs.release(hand.lease_id)
     } while (!isAtRest(hand.state.run.status))
+    context.onRest(hand.state)
   }
 
   async function pump() {

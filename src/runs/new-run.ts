@@ -48,6 +48,7 @@ export function newRun(
   const tools = body.tools ? completeTools(body.tools) : assistant.tools
   const response_format = body.response_format ?? assistant.response_format
   checkFormat(response_format, tools)
+  checkToolChoice(body.tool_choice, tools)
   return {
     id: newId('run_'),
     object: 'thread.run',
@@ -72,10 +73,7 @@ export function newRun(
     reasoning_effort: body.reasoning_effort ?? assistant.reasoning_effort,
     max_completion_tokens: body.max_completion_tokens ?? null,
     max_prompt_tokens: body.max_prompt_tokens ?? null,
-    truncation_strategy: {
-      type: body.truncation_strategy?.type ?? 'auto',
-      last_messages: body.truncation_strategy?.last_messages ?? null,
-    },
+    truncation_strategy: truncationOf(body),
     incomplete_details: null,
     usage: null,
     response_format,
@@ -87,6 +85,27 @@ export function newRun(
 function instructionsOf(body: Partial<CreateRun>, assistant: Assistant): string | null {
   const parts = [body.instructions ?? assistant.instructions, body.additional_instructions]
   return parts.filter(Boolean).join('\n\n') || null
+}
+
+function truncationOf({ truncation_strategy: given }: Partial<CreateRun>): Run['truncation_strategy'] {
+  const { type = 'auto', last_messages = null } = given ?? {}
+  if (type === 'last_messages' && last_messages === null) {
+    const param = 'truncation_strategy.last_messages'
+    throw invalidRequest(`Missing required parameter: '${param}'.`, { param, code: 'missing_required_parameter' })
+  }
+  return { type, last_messages }
+}
+
+/** A choice that no tool of the run answers to could only be ignored. */
+function checkToolChoice(choice: CreateRun['tool_choice'], tools: Run['tools']) {
+  if (typeof choice !== 'object' || choice === null) return
+  const isMeant = (tool: Run['tools'][number]) =>
+    choice.type === 'function'
+      ? tool.type === 'function' && tool.function.name === choice.function.name
+      : tool.type === choice.type
+  if (tools.some(isMeant)) return
+  const name = choice.type === 'function' ? choice.function.name : choice.type
+  throw invalidRequest(`Tool choice '${name}' not found in 'tools' parameter.`, { param: 'tool_choice' })
 }
 
 /** Throws an ApiError where the hosted service refuses a format together with its tools. */
