@@ -21,7 +21,8 @@ interface OpenMessage {
 
 /**
  * One answer of the model as it grows: at most one message, and one step for all its tool calls. Each `open…` gives
- * the change to commit before the deltas of that object go out; `opened` says that it was.
+ * the change to commit before the deltas of that object go out; `opened` says that it was. Nothing of the answer is at
+ * its end before all of it is, so that an answer that breaks off leaves nothing behind but what is open.
  */
 export class Draft {
   readonly #run: Run
@@ -64,17 +65,16 @@ export class Draft {
     return { open: { step, message } }
   }
 
-  /** Ends the message, if there is one: what a turn says comes before what it calls. */
   openCalls(): RunChange {
-    const step = this.#newStep({ type: 'tool_calls', tool_calls: [] })
-    return { ...(this.#message && { save: this.#endOf(this.#message, noUsage) }), open: { step } }
+    return { open: { step: this.#newStep({ type: 'tool_calls', tool_calls: [] }) } }
   }
 
   /** The change was committed; only now does the draft have what it opens. */
   opened({ open }: RunChange) {
     if (!open) return
-    this.#message = open.message && { message: open.message, step: open.step, content: [] }
-    if (!open.message) this.#calls = { step: open.step, byIndex: new Map() }
+    const { step, message } = open
+    if (message) this.#message = { message, step, content: [] }
+    else this.#calls = { step, byIndex: new Map() }
   }
 
   addText(type: 'text' | 'refusal', text: string): Delta {
