@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
+import { getTableColumns, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
+import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 
 export interface DatabaseOptions {
   /** A path, or `:memory:`. */
@@ -21,9 +23,31 @@ export function openDatabase({ file, synchronous }: DatabaseOptions) {
   sqlite.pragma('busy_timeout = 5000')
   const db = drizzle({ client: sqlite })
   migrate(db, { migrationsFolder })
-  return db
+  const transaction = sqlite.transaction((work: () => unknown) => work())
+
+  return Object.assign(db, {
+    /** All that `work` does becomes one transaction; there is one connection, so statements need not know of it. */
+    atomically: <T>(work: () => T): T => transaction.immediate(work) as T,
+    /** All that `work` reads is of one moment. */
+    atOnce: <T>(work: () => T): T => transaction.deferred(work) as T,
+  })
 }
 
 export type Db = ReturnType<typeof openDatabase>
-/** The database, or a transaction on it. */
-export type Queries = Pick<Db, 'select' | 'insert' | 'update' | 'delete'>
+
+// Building a query takes Drizzle longer than SQLite takes to answer it, so statements are built once and given values.
+
+export const given = (name: string): Placeholder => sql.placeholder(name)
+
+/** A placeholder for the value of each of these columns, under its name. Drizzle takes them, its types do not know. */
+export const allGiven = <const N extends string>(names: readonly N[]) =>
+  Object.fromEntries(names.map((name) => [name, given(name)])) as unknown as Record<N, SQL>
+
+/** Inserts one row, whose values are given by the names of the columns. */
+export function prepareInsert<T extends SQLiteTable>(db: Db, table: T) {
+  const names = Object.keys(getTableColumns(table)).filter((name) => name !== 'seq')
+  return db
+    .insert(table)
+    .values(allGiven(names) as unknown as T['$inferInsert'])
+    .prepare()
+}

@@ -7,7 +7,7 @@ import { RunStep } from '../../schemas/run-steps.ts'
 import { Run } from '../../schemas/runs.ts'
 import { Thread } from '../../schemas/threads.ts'
 import type { Page, PageQuery } from '../store.ts'
-import type { Queries } from './database.ts'
+import type { Db } from './database.ts'
 import * as tables from './schema.ts'
 
 type Wire = TObject<TProperties> & { properties: { object: { const: string } } }
@@ -43,7 +43,7 @@ interface Listed extends SQLiteTable {
  * Cursors are resolved to `seq`, by which every list is ordered.
  */
 export function pageOf<T>(
-  db: Queries,
+  db: Db,
   table: Listed,
   scope: SQL | undefined,
   query: PageQuery,

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { index, integer, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { customType, index, integer, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import { activeStatuses } from '../../runs/lifecycle.ts'
 import type { Assistant } from '../../schemas/assistants.ts'
 import type { Metadata } from '../../schemas/common.ts'
@@ -9,7 +9,13 @@ import type { Run } from '../../schemas/runs.ts'
 import type { Tool, ToolResources } from '../../schemas/tools.ts'
 import type { Usage } from '../../schemas/usage.ts'
 
-const json = <T>() => text({ mode: 'json' }).$type<T>()
+// Drizzle's own JSON column would write the text `null` for a null that is given to a prepared statement.
+const json = <T>() =>
+  customType<{ data: T; driverData: string | null }>({
+    dataType: () => 'text',
+    toDriver: (value) => (value === null ? null : JSON.stringify(value)),
+    fromDriver: (text) => JSON.parse(text as string),
+  })()
 
 // `created_at` is in seconds and ties; the order of insertion is what lists go by.
 const base = () => ({

@@ -1,0 +1,159 @@
+import { and, asc, desc, eq, inArray, isNull, lte, ne, or, sql } from 'drizzle-orm'
+import { isTerminal, sourcesOf } from '../../runs/lifecycle.ts'
+import type { RunStatus } from '../../schemas/runs.ts'
+import type { RunChange } from '../store.ts'
+import { allGiven, type Db, given, prepareInsert } from './database.ts'
+import { messageFields, runFields, stepFields } from './objects.ts'
+import { messages, runs, steps } from './schema.ts'
+
+const stateFields = { ...runFields, version: runs.version, spent: runs.spent }
+
+/** Every statement about runs and what they make, built once. */
+export function prepareRuns(db: Db) {
+  const isOne = and(eq(runs.id, given('id')), eq(runs.thread_id, given('thread_id')))
+  const stepsOfRun = eq(steps.run_id, given('run_id'))
+  const messagesOfRun = eq(messages.run_id, given('run_id'))
+  const othersMessages = and(
+    eq(messages.thread_id, given('thread_id')),
+    or(isNull(messages.run_id), ne(messages.run_id, given('run_id'))),
+  )
+  const next = db
+    .select({ seq: runs.seq })
+    .from(runs)
+    .where(lte(runs.available_at, given('now')))
+    .orderBy(asc(runs.available_at), asc(runs.seq))
+    .limit(1)
+  const unfinishedSteps = and(stepsOfRun, eq(steps.status, 'in_progress'), isNull(steps.spent))
+  const openMessages = and(messagesOfRun, eq(messages.status, 'in_progress'))
+  const leases = sql`(SELECT value FROM json_each(${given('lease_ids')}))`
+
+  return {
+    insert: prepareInsert(db, runs),
+    one: db.select(runFields).from(runs).where(isOne).prepare(),
+    update: db
+      .update(runs)
+      .set(allGiven(['metadata']))
+      .where(isOne)
+      .returning(runFields)
+      .prepare(),
+
+    state: db
+      .select({ ...stateFields, lease_id: runs.lease_id })
+      .from(runs)
+      .where(eq(runs.id, given('id')))
+      .prepare(),
+    newestState: db
+      .select(stateFields)
+      .from(runs)
+      .where(eq(runs.thread_id, given('thread_id')))
+      .orderBy(desc(runs.seq))
+      .limit(1)
+      .prepare(),
+
+    steps: db.select(stepFields).from(steps).where(stepsOfRun).orderBy(asc(steps.seq)).prepare(),
+    messages: db.select(messageFields).from(messages).where(messagesOfRun).orderBy(asc(messages.seq)).prepare(),
+    openSteps: db
+      .select({ ...stepFields, spent: steps.spent })
+      .from(steps)
+      .where(and(stepsOfRun, eq(steps.status, 'in_progress')))
+      .orderBy(asc(steps.seq))
+      .prepare(),
+    openMessages: db.select(messageFields).from(messages).where(openMessages).orderBy(asc(messages.seq)).prepare(),
+    othersMessages: db
+      .select(messageFields)
+      .from(messages)
+      .where(othersMessages)
+      .orderBy(desc(messages.seq))
+      .limit(given('limit'))
+      .prepare(),
+
+    /** One statement is schedule, lease and crash recovery. */
+    claim: db
+      .update(runs)
+      .set({ lease_id: sql`${given('lease_id')}`, available_at: sql`${given('until')}` })
+      .where(eq(runs.seq, next))
+      .returning(stateFields)
+      .prepare(),
+    discardSteps: db.delete(steps).where(unfinishedSteps).prepare(),
+    discardMessages: db.delete(messages).where(openMessages).prepare(),
+    extend: db
+      .update(runs)
+      .set({ available_at: sql`${given('until')}` })
+      .where(sql`${runs.lease_id} IN ${leases}`)
+      .returning({ lease_id: sql<string>`${runs.lease_id}`, status: runs.status })
+      .prepare(),
+    release: db
+      .update(runs)
+      .set({ lease_id: null, available_at: sql`${given('now')}` })
+      .where(eq(runs.lease_id, given('lease_id')))
+      .prepare(),
+
+    insertStep: prepareInsert(db, steps),
+    // What a client may write meanwhile, the metadata, is not saved over.
+    saveStep: db
+      .update(steps)
+      .set(
+        allGiven([
+          'status',
+          'cancelled_at',
+          'completed_at',
+          'expired_at',
+          'failed_at',
+          'last_error',
+          'step_details',
+          'usage',
+          'spent',
+        ]),
+      )
+      .where(eq(steps.id, given('id')))
+      .prepare(),
+    saveMessage: db
+      .update(messages)
+      .set(allGiven(['status', 'incomplete_details', 'incomplete_at', 'completed_at', 'content', 'attachments']))
+      .where(eq(messages.id, given('id')))
+      .prepare(),
+
+    moves: prepareMoves(db),
+  }
+}
+
+/** The guarded UPDATE for changes of a shape: what they move to, the keys they patch, and whether under a lease. */
+function prepareMoves(db: Db) {
+  const build = ({ to, patch, spent }: RunChange, leased: boolean) =>
+    db
+      .update(runs)
+      .set({
+        ...allGiven(Object.keys(patch ?? {})),
+        ...(spent && allGiven(['spent'])),
+        ...(to && { status: to, ...scheduled(to) }),
+        version: sql`${runs.version} + 1`,
+      })
+      .where(
+        and(
+          eq(runs.id, given('id')),
+          inArray(runs.status, to ? sourcesOf(to) : ['in_progress']),
+          leased ? eq(runs.lease_id, given('lease_id')) : undefined,
+        ),
+      )
+      .returning(stateFields)
+      .prepare()
+  const built = new Map<string, ReturnType<typeof build>>()
+
+  return (change: RunChange, leased: boolean) => {
+    const shape = [change.to, leased, change.spent !== undefined, ...Object.keys(change.patch ?? {})].join()
+    const statement = built.get(shape) ?? build(change, leased)
+    built.set(shape, statement)
+    return statement
+  }
+}
+
+/** The queue's columns after a move to `to`: who holds the run, and when it next wants a worker. */
+function scheduled(to: RunStatus) {
+  const now = sql`${given('now')}`
+  if (to === 'queued') return { lease_id: null, available_at: now }
+  if (to === 'requires_action') return { lease_id: null, available_at: sql`${runs.expires_at} * 1000` }
+  if (isTerminal(to)) return { lease_id: null, available_at: null }
+  // Somebody who holds the run will see for himself that it is to be cancelled.
+  if (to === 'cancelling') return { available_at: sql`iif(${runs.lease_id} IS NULL, ${now}, ${runs.available_at})` }
+  return {}
+}
