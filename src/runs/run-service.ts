@@ -65,6 +65,13 @@ export function createRunService(options: RunServiceOptions): RunService {
     return commit.state.run
   }
 
+  /** `cancelling` leads to `cancelled` alone, so anyone may take it there; a worker's commits are refused then. */
+  async function endCancelled(run_id: string) {
+    const open = executor.draftOf(run_id)?.open ?? (await store.runs.open(run_id))
+    const state = await store.runs.snapshot({ run_id })
+    if (state) await recorder.commit(run_id, settle(state, open, { to: 'cancelled' }, seconds(clock)))
+  }
+
   return {
     async start(thread_id, body, listening) {
       await existingThread(store, thread_id)
@@ -110,6 +117,8 @@ export function createRunService(options: RunServiceOptions): RunService {
       const cancelling = await commitOr(run, { to: 'cancelling', patch: { required_action: null } }, (status) =>
         invalidRequest(`Cannot cancel run with status '${status}'.`),
       )
+      // Nobody works on a run that waits; it need not wait for a hand that is free.
+      if (run.status === 'queued' || run.status === 'requires_action') await endCancelled(run_id)
       executor.interrupt(run_id, 'cancelled')
       executor.wake()
       return cancelling
@@ -119,9 +128,7 @@ export function createRunService(options: RunServiceOptions): RunService {
       const active = await store.runs.active(thread_id)
       if (active) {
         await recorder.commit(active.id, { to: 'cancelling', patch: { required_action: null } })
-        const open = executor.draftOf(active.id)?.open ?? (await store.runs.open(active.id))
-        const state = await store.runs.snapshot({ run_id: active.id })
-        if (state) await recorder.commit(active.id, settle(state, open, { to: 'cancelled' }, seconds(clock)))
+        await endCancelled(active.id)
         executor.interrupt(active.id, 'cancelled')
       }
       return store.threads.delete(thread_id)
