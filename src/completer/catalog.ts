@@ -23,7 +23,7 @@ export function createCatalog(backend: OpenAI | undefined, onError: (error: unkn
           created,
           owned_by,
         }))
-        return [...models, demo]
+        return [...models.filter(({ id }) => id !== demo.id), demo]
       } catch (error) {
         onError(error)
         return [demo]

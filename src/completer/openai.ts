@@ -16,7 +16,9 @@ export interface BackendOptions {
 
 const maxWaitMs = 60_000
 
-export const createBackend = ({ baseURL, apiKey }: BackendOptions) => new OpenAI({ baseURL, apiKey, maxRetries: 0 })
+// What the SDK cannot parse it would print, and that is what somebody said.
+export const createBackend = ({ baseURL, apiKey }: BackendOptions) =>
+  new OpenAI({ baseURL, apiKey, maxRetries: 0, logLevel: 'off' })
 
 export function createOpenAICompleter(client: OpenAI, { maxRetries, backoffMs }: BackendOptions): Completer {
   return {
@@ -90,6 +92,8 @@ async function* chunksOf(stream: AsyncIterable<ChatCompletionChunk>): AsyncGener
       finish_reason = choice.finish_reason === 'function_call' ? 'tool_calls' : choice.finish_reason
     }
   }
+  // Neither a reason nor the usage after it: what looks like an end is a connection that was closed.
+  if (!finish_reason && !usage) throw new CompletionError('server_error', 'The model backend broke off its answer.')
   yield { type: 'end', finish_reason: finish_reason ?? 'stop', usage: usageOf(usage) }
 }
 
@@ -133,7 +137,8 @@ function completionError(error: unknown, model: string): unknown {
   }
   if (error instanceof SyntaxError) return failed('server_error', 'The model backend sent a malformed stream.')
   if (!(error instanceof OpenAI.APIError)) return error
-  const said = error.message
+  // The SDK puts the status before the backend's words.
+  const said = error.message.replace(/^\d{3} /, '')
   switch (error.status) {
     case 400:
     case 413:
