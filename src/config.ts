@@ -56,7 +56,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 
 function readValue(name: string, schema: TSchema, text: string): unknown {
   const value = schema.type === 'integer' && /^-?\d{1,9}$/.test(text) ? Number(text) : text
-  if (!Value.Check(schema, value)) throw new ConfigError(`${name} must be ${meaningOf(schema)}, not '${text}'.`)
+  if (!Value.Check(schema, value))
+    throw new ConfigError(`${name} must be ${meaningOf(schema)}, not '${text.replace(/\/\/[^@/]*@/, '//***@')}'.`)
   return value
 }
 

@@ -15,6 +15,8 @@ const unknownUrl = ({ method, url }: Pick<FastifyRequest, 'method' | 'url'>) =>
   new ApiError(404, `Invalid URL (${method} ${url.split('?', 1)[0]})`)
 
 export function answer(error: unknown, request: FastifyRequest, reply: FastifyReply) {
+  // The router's own refusals come before any hook.
+  reply.header('x-request-id', request.id)
   const known = error instanceof ApiError ? error : fromFramework(error as FastifyError, request)
   if (known) return reply.status(known.status).send(envelope(known))
   request.log.error(error, 'a request failed')

@@ -37,8 +37,10 @@ function explainObject(schema: TSchema, value: Record<string, unknown>, path: st
     if (Object.hasOwn(properties, key) || schema.additionalProperties !== false) continue
     if (!pattern) return problem(`Unknown parameter: '${at(key)}'.`, at(key), 'unknown_parameter')
     if (!new RegExp(pattern).test(key)) {
-      const rule = `Expected keys with maximum length 64, but got a key with length ${key.length} instead`
-      return problem(`Invalid '${path}': key too long. ${rule}.`, path, 'string_above_max_length')
+      const name = `${key.slice(0, 3)}...${key.slice(-3)}`
+      const rule = `Expected a string with maximum length 64, but got a string with length ${key.length} instead`
+      const message = `Invalid property name in '${path}': '${name}' is too long. ${rule}.`
+      return problem(message, at(key), 'property_name_above_max_length')
     }
   }
   const count = Object.keys(value).length

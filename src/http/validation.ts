@@ -24,7 +24,7 @@ export function useValidation(app: FastifyInstance) {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
     try {
-      const body: unknown = text === '' ? undefined : JSON.parse(text as string)
+      const body: unknown = text === '' ? undefined : parsed(text as string)
       if (isDeeperThan(maxDepth, body))
         done(invalidRequest(`The JSON body is nested more than ${maxDepth} levels deep.`))
       else done(null, body)
@@ -32,6 +32,12 @@ export function useValidation(app: FastifyInstance) {
       done(Object.assign(invalidRequest(notJson), { cause: error }))
     }
   })
+}
+
+/** A lone surrogate, which only an escape can bring, has no UTF-8 form: it would be answered otherwise than it is kept. */
+function parsed(text: string): unknown {
+  if (!/\\u[dD][89a-fA-F]/.test(text)) return JSON.parse(text)
+  return JSON.parse(text, (_key, value) => (typeof value === 'string' ? value.toWellFormed() : value))
 }
 
 function readQuery(schema: TSchema, sent: Record<string, unknown>): Record<string, unknown> {

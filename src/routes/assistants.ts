@@ -8,7 +8,7 @@ import { checkFormat } from '../runs/new-run.ts'
 import { type Assistant, CreateAssistant, ModifyAssistant } from '../schemas/assistants.ts'
 import { ListQuery } from '../schemas/common.ts'
 import { AssistantParams } from '../schemas/params.ts'
-import { completeResources, completeTools } from '../schemas/tools.ts'
+import { completeResources, completeTools, merged } from '../schemas/tools.ts'
 import type { Store } from '../store/store.ts'
 
 const defaults = {
@@ -71,7 +71,7 @@ export const assistantRoutes: FastifyPluginAsyncTypebox<{ store: Store; clock: C
         ...(body.model !== undefined && { model: body.model }),
         ...settings,
         tools,
-        tool_resources: completeResources({ ...before.tool_resources, ...body.tool_resources }, tools),
+        tool_resources: completeResources(merged(before.tool_resources, body.tool_resources), tools),
       })
       if (!assistant) throw notFound('assistant', id)
       return assistant

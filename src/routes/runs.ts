@@ -87,13 +87,21 @@ export const runRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { store
   )
 
   // differs: the hosted service cannot attach to runs that have begun.
-  app.get(`${url}/stream`, { schema: { params: RunParams } }, async ({ params: { thread_id, run_id } }, reply) => {
-    await sendEvents(reply, (listening) => follower.run(thread_id, run_id, listening))
-    return reply
-  })
+  app.get(
+    `${url}/stream`,
+    { schema: { params: RunParams }, exposeHeadRoute: false },
+    async ({ params: { thread_id, run_id } }, reply) => {
+      await sendEvents(reply, (listening) => follower.run(thread_id, run_id, listening))
+      return reply
+    },
+  )
 
-  app.get('/threads/:thread_id/runs/stream', { schema: { params: ThreadParams } }, async ({ params }, reply) => {
-    await sendEvents(reply, (listening) => follower.thread(params.thread_id, listening))
-    return reply
-  })
+  app.get(
+    '/threads/:thread_id/runs/stream',
+    { schema: { params: ThreadParams }, exposeHeadRoute: false },
+    async ({ params }, reply) => {
+      await sendEvents(reply, (listening) => follower.thread(params.thread_id, listening))
+      return reply
+    },
+  )
 }

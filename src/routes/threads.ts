@@ -8,7 +8,7 @@ import type { RunService } from '../runs/run-service.ts'
 import { ListQuery } from '../schemas/common.ts'
 import { ThreadParams } from '../schemas/params.ts'
 import { CreateThread, ModifyThread } from '../schemas/threads.ts'
-import { completeResources } from '../schemas/tools.ts'
+import { completeResources, merged } from '../schemas/tools.ts'
 import type { Store } from '../store/store.ts'
 
 interface Options {
@@ -40,9 +40,7 @@ export const threadRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { st
       const before = await existingThread(store, id)
       const thread = await store.threads.update(id, {
         ...(body.metadata !== undefined && { metadata: body.metadata ?? {} }),
-        ...(body.tool_resources && {
-          tool_resources: completeResources({ ...before.tool_resources, ...body.tool_resources }, []),
-        }),
+        tool_resources: completeResources(merged(before.tool_resources, body.tool_resources), []),
       })
       if (!thread) throw notFound('thread', id)
       return thread

@@ -84,7 +84,9 @@ export const Run = Type.Object({
 })
 export type Run = Static<typeof Run>
 
-const TokenBudget = Type.Integer({ minimum: 256 })
+/** More is no limit, and some databases count no further. */
+const most = 2_147_483_647
+const TokenBudget = Type.Integer({ minimum: 256, maximum: most })
 
 const Overrides = {
   model: Defaulted(Type.String({ minLength: 1, maxLength: 256 })),
@@ -98,7 +100,10 @@ const Overrides = {
   max_prompt_tokens: Defaulted(TokenBudget),
   max_completion_tokens: Defaulted(TokenBudget),
   truncation_strategy: Defaulted(
-    Closed({ type: OneOf('auto', 'last_messages'), last_messages: Defaulted(Type.Integer({ minimum: 1 })) }),
+    Closed({
+      type: OneOf('auto', 'last_messages'),
+      last_messages: Defaulted(Type.Integer({ minimum: 1, maximum: most })),
+    }),
   ),
   tool_choice: Defaulted(ToolChoice),
   parallel_tool_calls: Defaulted(Type.Boolean()),

@@ -166,6 +166,12 @@ export function completeTools(tools: readonly ToolParam[]): Tool[] {
   })
 }
 
+/** What a modify call leaves of the resources: tool by tool it replaces what it names, and null gives up all. */
+export const merged = (
+  before: ToolResources,
+  given: ModifyToolResources | null | undefined,
+): ModifyToolResources | null => (given === null ? null : { ...before, ...given })
+
 /** The resources as answered: given ones, and an empty entry for each enabled tool that has none. */
 export function completeResources(
   given: CreateToolResources | null | undefined,
