@@ -38,6 +38,16 @@ if (document) {
   // The live service sent null where neither assistant nor run have instructions; the document says string.
   const run = document.components.schemas.RunObject as { properties: Record<string, unknown> }
   run.properties.instructions = { type: ['string', 'null'] }
+  // A run may have as many tools as an assistant.
+  Object.assign(run.properties.tools as object, { maxItems: 128 })
+  // The ids of an empty list are null in every recording of the live service; the document says string.
+  for (const [name, { properties }] of Object.entries(document.components.schemas)) {
+    if (!/^List\w+Response$/.test(name)) continue
+    Object.assign(properties as object, {
+      first_id: { type: ['string', 'null'] },
+      last_id: { type: ['string', 'null'] },
+    })
+  }
   ajv.addSchema(withoutNullable(document) as AnySchema, 'spec')
 }
 
