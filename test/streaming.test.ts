@@ -124,16 +124,14 @@ describe('the order of events', () => {
     expect(new Set(required.map(({ id }: { id: string }) => id)).size).toBe(2)
   })
 
-  test('a text before calls is a message and a step of its own, at its end when the whole answer is', async () => {
+  test('a text before calls is a message and a step of its own, ended before the calls begin', async () => {
     const h = await startApp()
     h.backend.turns.push(({ chunk, calls }) => {
       chunk({ content: 'Let me see.' })
       calls(paris)
     })
     const { stream } = await start(h)
-    expect(namesOf(await allEvents(await stream()))).toBe(
-      `${beginning} ${opened} M.delta ${calling} M.completed S.completed R.requires_action done`,
-    )
+    expect(namesOf(await allEvents(await stream()))).toBe(`${beginning} ${text} ${calling} R.requires_action done`)
   })
 
   test('(f) a failure before any step', async () => {

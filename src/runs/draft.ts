@@ -21,8 +21,7 @@ interface OpenMessage {
 
 /**
  * One answer of the model as it grows: at most one message, and one step for all its tool calls. Each `open…` gives
- * the change to commit before the deltas of that object go out; `opened` says that it was. Nothing of the answer is at
- * its end before all of it is, so that an answer that breaks off leaves nothing behind but what is open.
+ * the change to commit before the deltas of that object go out; `opened` says that it was.
  */
 export class Draft {
   readonly #run: Run
@@ -65,16 +64,18 @@ export class Draft {
     return { open: { step, message } }
   }
 
+  /** Ends the message, if there is one: what a turn says comes before what it calls. */
   openCalls(): RunChange {
-    return { open: { step: this.#newStep({ type: 'tool_calls', tool_calls: [] }) } }
+    const step = this.#newStep({ type: 'tool_calls', tool_calls: [] })
+    return { ...(this.#message && { save: this.#endOf(this.#message, noUsage) }), open: { step } }
   }
 
   /** The change was committed; only now does the draft have what it opens. */
   opened({ open }: RunChange) {
     if (!open) return
     const { step, message } = open
-    if (message) this.#message = { message, step, content: [] }
-    else this.#calls = { step, byIndex: new Map() }
+    this.#message = message && { message, step, content: [] }
+    if (!message) this.#calls = { step, byIndex: new Map() }
   }
 
   addText(type: 'text' | 'refusal', text: string): Delta {
@@ -96,6 +97,11 @@ export class Draft {
       open.message.id,
       type === 'text' ? { index, type, text: { value: text, annotations: [] } } : { index, type, refusal: text },
     )
+  }
+
+  /** Whether a chunk is of another call than the one that is there. */
+  isFurtherCall({ index }: ToolCallChunk): boolean {
+    return this.#calls !== undefined && this.#calls.byIndex.size > 0 && !this.#calls.byIndex.has(index)
   }
 
   /** The first delta of a call has its id and name and no arguments; the others only pieces of these. */
@@ -156,7 +162,7 @@ export class Draft {
       ? ({ status: 'incomplete', incomplete_at: now, incomplete_details: { reason } } as const)
       : ({ status: 'completed', completed_at: now } as const)
     return {
-      steps: [{ ...step, status: 'completed', completed_at: now, usage, spent: usage }],
+      steps: [{ ...step, status: 'completed', completed_at: now, usage }],
       // Clients read `content[0].text` without looking.
       messages: [{ ...message, content: content.length > 0 ? content : [newPart('text', '')], ...end }],
     }

@@ -43,6 +43,8 @@ export async function takeTurn(hand: Hand, { store, recorder, completer, clock }
     if (chunk.type === 'end') {
       end = chunk
     } else if (chunk.type === 'tool_call') {
+      // Some backends do not know the parameter; what they call too much, the model can call in the next turn.
+      if (!run.parallel_tool_calls && draft.isFurtherCall(chunk)) continue
       if (!draft.hasCalls) await open(draft.openCalls())
       for (const delta of draft.addCall(chunk)) recorder.publishDelta(hand.state, delta)
     } else {

@@ -23,7 +23,11 @@ export function prepareRuns(db: Db) {
     .where(lte(runs.available_at, given('now')))
     .orderBy(asc(runs.available_at), asc(runs.seq))
     .limit(1)
-  const unfinishedSteps = and(stepsOfRun, eq(steps.status, 'in_progress'), isNull(steps.spent))
+  const unfinished = and(stepsOfRun, isNull(steps.spent))
+  const unfinishedMessages = db
+    .select({ id: sql`json_extract(${steps.step_details}, '$.message_creation.message_id')` })
+    .from(steps)
+    .where(unfinished)
   const openMessages = and(messagesOfRun, eq(messages.status, 'in_progress'))
   const leases = sql`(SELECT value FROM json_each(${given('lease_ids')}))`
 
@@ -74,8 +78,13 @@ export function prepareRuns(db: Db) {
       .where(eq(runs.seq, next))
       .returning(stateFields)
       .prepare(),
-    discardSteps: db.delete(steps).where(unfinishedSteps).prepare(),
-    discardMessages: db.delete(messages).where(openMessages).prepare(),
+    discardMessages: db.delete(messages).where(inArray(messages.id, unfinishedMessages)).prepare(),
+    discardSteps: db.delete(steps).where(unfinished).prepare(),
+    keepSteps: db
+      .update(steps)
+      .set({ spent: sql`${steps.usage}` })
+      .where(unfinished)
+      .prepare(),
     extend: db
       .update(runs)
       .set({ available_at: sql`${given('until')}` })

@@ -90,8 +90,8 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
         const row = statements.claim.get({ lease_id, until, now: clock() })
         if (!row) return undefined
         if (row.status === 'in_progress') {
-          statements.discardSteps.run({ run_id: row.id })
           statements.discardMessages.run({ run_id: row.id })
+          statements.discardSteps.run({ run_id: row.id })
         }
         return { ...stateOf(row), lease_id }
       })
@@ -112,6 +112,7 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
         const moved = move.get(values)
         if (moved) {
           write(change)
+          if (change.spent) statements.keepSteps.run({ run_id })
           return { applied: true, state: stateOf(moved) }
         }
         const found = statements.state.get({ id: run_id })
