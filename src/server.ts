@@ -25,7 +25,10 @@ export async function serve(services: Services): Promise<Server> {
       await executor.stop(config.SHUTDOWN_SECONDS * 1000)
       // Streams whose runs came to rest have ended by themselves; the others are told that theirs will go on.
       bus.close()
+      // Connections that clients keep open close when their last answer has gone.
+      const closing = setInterval(() => app.server.closeIdleConnections(), 50)
       await closed
+      clearInterval(closing)
       await store.close()
     },
   }
