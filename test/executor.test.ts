@@ -280,7 +280,7 @@ describe('failures of our own', () => {
       status: 'failed',
       last_error: { code: 'server_error', message: 'Sorry, something went wrong.' },
     })
-    expect(log).toMatchObject([{ run_id: run.id, err: { type: 'SyntaxError' } }])
+    expect(log[0]).toMatchObject({ run_id: run.id, err: { type: 'SyntaxError' } })
   })
 
   test('a failure does not stop the queue', async () => {

@@ -1,3 +1,4 @@
+import { setImmediate as immediate } from 'node:timers/promises'
 import type { StreamEvent } from '../schemas/events.ts'
 
 /** The reader has fallen so far behind that its events were dropped. */
@@ -48,6 +49,8 @@ class Subscription implements AsyncIterableIterator<readonly StreamEvent[], unde
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
+      // What else comes in this turn of the event loop goes out with it: writing to a socket is dear.
+      await immediate()
     }
     const batch = this.#backlog
     this.#backlog = []

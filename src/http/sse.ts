@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { BusClosedError, SlowReaderError } from '../events/bus.ts'
 import type { StreamEvent } from '../schemas/events.ts'
@@ -24,55 +24,47 @@ const errorFrame = (message: string) =>
  */
 export async function sendEvents(reply: FastifyReply, open: (listening: AbortSignal) => Promise<Events>) {
   const listening = new AbortController()
+  reply.raw.once('close', () => listening.abort())
+  const events = await open(listening.signal)
+  // Straight to the socket: a stream of Fastify's would cost more than what is in it.
+  reply.hijack()
+  reply.raw.writeHead(200, {
+    ...(reply.getHeaders() as OutgoingHttpHeaders),
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache',
+    'x-accel-buffering': 'no',
+  })
+  void write(events, reply.raw, reply.log)
+}
+
+async function write(events: Events, response: ServerResponse, log: FastifyReply['log']) {
+  const pinging = setInterval(() => response.write(ping), pingMs)
   try {
-    const events = await open(listening.signal)
-    const body = stream(events, reply.log)
-    body.once('close', () => listening.abort())
-    return reply
-      .type('text/event-stream; charset=utf-8')
-      .header('cache-control', 'no-cache')
-      .header('x-accel-buffering', 'no')
-      .send(body)
-  } catch (error) {
-    listening.abort()
-    throw error
-  }
-}
-
-function stream(events: Events, log: FastifyReply['log']): Readable {
-  let drained: (() => void) | undefined
-  const body = new Readable({ read: () => drained?.() })
-  const pinging = setInterval(() => body.readableLength === 0 && body.push(ping), pingMs)
-  const hasRoom = () =>
-    new Promise<void>((resolve) => {
-      const stalled = setTimeout(() => body.destroy(), stallMs)
-      drained = () => {
-        clearTimeout(stalled)
-        resolve()
-      }
-      body.once('close', drained)
-    })
-
-  async function pump() {
     for await (const batch of events) {
-      if (body.destroyed) return
       // Headers leave with the first byte, so that even news of nothing is sent.
-      if (!body.push(batch.map(frame).join('') || ping)) await hasRoom()
+      if (!response.write(batch.map(frame).join('') || ping)) await hasRoom(response)
     }
-    body.push(done)
+    response.end(done)
+  } catch (error) {
+    if (error instanceof SlowReaderError) response.destroy()
+    else {
+      if (!(error instanceof BusClosedError)) log.error(error, 'a stream broke off')
+      response.end(errorFrame('The stream ends before its run, which goes on. Attach to the run again or poll it.'))
+    }
+  } finally {
+    clearInterval(pinging)
   }
-
-  pump()
-    .catch((error) => {
-      const isSlow = error instanceof SlowReaderError
-      if (isSlow) body.destroy()
-      else if (!(error instanceof BusClosedError)) log.error(error, 'a stream broke off')
-      if (!isSlow)
-        body.push(errorFrame('The stream ends before its run, which goes on. Attach to the run again or poll it.'))
-    })
-    .finally(() => {
-      clearInterval(pinging)
-      if (!body.destroyed) body.push(null)
-    })
-  return body
 }
+
+/** Resolves when the client has taken what was written, or is gone. */
+const hasRoom = (response: ServerResponse) =>
+  new Promise<void>((resolve) => {
+    if (response.destroyed) return resolve()
+    const stalled = setTimeout(() => response.destroy(), stallMs)
+    const goOn = () => {
+      clearTimeout(stalled)
+      response.off('drain', goOn).off('close', goOn)
+      resolve()
+    }
+    response.on('drain', goOn).on('close', goOn)
+  })

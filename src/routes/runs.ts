@@ -26,13 +26,16 @@ function pollable(reply: FastifyReply, run: Run): Run {
   return run
 }
 
+/** The signal of a listener who has gone before anything came. */
+const nobody = AbortSignal.abort()
+
 /** The run as JSON, or its events to its rest, as the body's `stream` wants it. */
 async function answerWith(
   reply: FastifyReply,
   stream: boolean | null | undefined,
   start: (listening: AbortSignal) => Promise<Started>,
 ) {
-  if (!stream) return pollable(reply, (await start(AbortSignal.abort())).run)
+  if (!stream) return pollable(reply, (await start(nobody)).run)
   await sendEvents(reply, async (listening) => untilRest((await start(listening)).events))
   return reply
 }

@@ -47,8 +47,10 @@ export function createExecutor({ concurrency, leaseMs, beatMs, ...context }: Exe
     const driven = drive(hand)
       .catch((error) => onError(error, hand.state.run.id))
       .finally(() => {
+        // The queue was read to its end unless all hands were full.
+        const wereFull = hands.size >= concurrency
         hands.delete(hand)
-        wake()
+        if (wereFull) wake()
       })
     hands.set(hand, driven)
     return hand

@@ -112,8 +112,6 @@ function replay({ run, version, steps, messages }: Snapshot, draft: Open | undef
     }
     if (step.status !== 'in_progress') tell(`thread.run.step.${step.status}`, step)
   }
-  if (run.status === 'cancelled')
-    tell('thread.run.cancelling', { ...run, ...beginning, status: 'cancelling', usage: null })
   if (run.status !== 'in_progress' && !(run.status === 'queued' && run.started_at === null))
     tell(`thread.run.${run.status}`, run)
   return events
