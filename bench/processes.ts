@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync, openSync, readFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { call } from './connection.ts'
@@ -41,14 +42,20 @@ process.once('exit', () => {
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Starts one of the repository's programs, which is to listen on PORT, and waits until it answers. */
-export async function start(file: string, { isServer, env = {}, log }: Options): Promise<Process> {
+/** What `npm start` runs. */
+export function startArgs(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  return scripts.start.split(' ').slice(1)
+}
+
+/** Starts one of the repository's programs, given to Node with its options; it is to listen on PORT, and waits until it answers. */
+export async function start(args: readonly string[], { isServer, env = {}, log }: Options): Promise<Process> {
   const port = await freePort()
   const pinned = isPinned ? ['taskset', '-c', isServer ? serverCores : otherCores] : []
-  const [command = '', ...args] = [...pinned, process.execPath, file]
+  const [command = '', ...rest] = [...pinned, process.execPath, ...args]
   const output = openSync(log, 'a')
   const startedAt = performance.now()
-  const child = spawn(command, args, {
+  const child = spawn(command, rest, {
     cwd: root,
     env: { PATH: process.env.PATH, PORT: String(port), ...env },
     stdio: ['ignore', output, output],

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { call, requestText } from './connection.ts'
 import { eventNames, hold, rate, streamedRun, timesTo } from './load.ts'
-import { cpuSeconds, isPinned, type Process, pinSelf, residentMiB, start } from './processes.ts'
+import { cpuSeconds, isPinned, type Process, pinSelf, residentMiB, start, startArgs } from './processes.ts'
 import {
   atLeast,
   below,
@@ -28,11 +28,11 @@ const folder = mkdtempSync(join(tmpdir(), 'assistants-bench-'))
 const say = (text: string) => process.stderr.write(`${text}\n`)
 
 pinSelf()
-const backend = await start('bench/backend.ts', { isServer: false, log: join(folder, 'backend.log') })
+const backend = await start(['bench/backend.ts'], { isServer: false, log: join(folder, 'backend.log') })
 
 let databases = 0
 const startServer = () =>
-  start('src/main.ts', {
+  start(startArgs(), {
     isServer: true,
     log: join(folder, 'server.log'),
     env: {
@@ -43,7 +43,7 @@ const startServer = () =>
     },
   })
 const startReference = () =>
-  start('bench/reference.ts', {
+  start(['bench/reference.ts'], {
     isServer: true,
     log: join(folder, 'reference.log'),
     env: { DATABASE: join(folder, 'reference.db'), OPENAI_BASE_URL: `http://127.0.0.1:${backend.port}/v1` },

@@ -2,7 +2,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { useAuth } from './http/auth.ts'
 import { answer, badRequestBytes, useErrors } from './http/errors.ts'
 import { useHeaders } from './http/headers.ts'
-import { useValidation } from './http/validation.ts'
+import { compilersFactory, useJson } from './http/validation.ts'
 import { newRequestId } from './ids.ts'
 import { assistantRoutes } from './routes/assistants.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -22,6 +22,7 @@ export function buildApp({ config, logger, clock, store, catalog, runs, follower
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: newRequestId,
     bodyLimit,
+    schemaController: { compilersFactory },
     // What Node's HTTP parser refuses, and URLs that cannot be decoded, come before any route.
     clientErrorHandler(error, socket) {
       if (socket.writable) socket.end(badRequestBytes(error))
@@ -31,7 +32,7 @@ export function buildApp({ config, logger, clock, store, catalog, runs, follower
   })
   useErrors(app)
   useHeaders(app)
-  useValidation(app)
+  useJson(app)
 
   app.register(healthRoutes, { store })
   app.register(

@@ -1,6 +1,19 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+
+// A call for random bytes takes longer than the bytes do.
+const pool = Buffer.alloc(4096)
+let used = pool.length
+
+function randomBytes(count: number): Buffer {
+  if (used + count > pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  used += count
+  return pool.subarray(used - count, used)
+}
 
 type Prefix = 'asst_' | 'thread_' | 'msg_' | 'run_' | 'step_' | 'call_'
 
@@ -16,4 +29,7 @@ export function newId<P extends Prefix>(prefix: P): `${P}${string}` {
   return `${prefix}${id}`
 }
 
-export const newRequestId = () => `req_${randomBytes(16).toString('hex')}`
+/** Ids that were 32 hexadecimal digits with the hosted service. */
+const hexId = (prefix: string) => `${prefix}${randomBytes(16).toString('hex')}`
+
+export const newRequestId = () => hexId('req_')

@@ -1,11 +1,17 @@
 import { existsSync } from 'node:fs'
 import { pino } from 'pino'
-import pretty from 'pino-pretty'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { serve } from './server.ts'
 import { createServices } from './services.ts'
 
 if (existsSync('.env')) process.loadEnvFile('.env')
+
+/** For people on a terminal; for machines otherwise, and then many lines with one write, four times a second. */
+async function logTo(isTerminal: boolean) {
+  if (!isTerminal) return pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 250 })
+  const { default: pretty } = await import('pino-pretty')
+  return pretty({ ignore: 'pid,hostname,reqId', sync: true })
+}
 
 function configOrExit(): Config {
   try {
@@ -18,9 +24,7 @@ function configOrExit(): Config {
 }
 
 const config = configOrExit()
-const logger = process.stdout.isTTY
-  ? pino({ level: config.LOG_LEVEL }, pretty({ ignore: 'pid,hostname,reqId', sync: true }))
-  : pino({ level: config.LOG_LEVEL })
+const logger = pino({ level: config.LOG_LEVEL }, await logTo(process.stdout.isTTY))
 
 const server = await serve(createServices(config, logger))
 

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
 import { createCatalog, type ModelCatalog } from './completer/catalog.ts'
 import { createDemoCompleter } from './completer/demo.ts'
-import { createBackend, createOpenAICompleter } from './completer/openai.ts'
+import type { Backend } from './completer/openai.ts'
 import { createRoutingCompleter } from './completer/routing.ts'
 import type { Config } from './config.ts'
 import { createBus, type EventBus } from './events/bus.ts'
@@ -46,12 +46,11 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
   const bus = createBus()
   const recorder = createRecorder(store, bus)
 
-  const { OPENAI_BASE_URL: baseURL, OPENAI_API_KEY: key, BACKEND_RETRIES: maxRetries } = config
-  // Local backends want no key, but the SDK wants one.
-  const options = { baseURL, apiKey: key ?? 'none', maxRetries, backoffMs }
-  const backend = baseURL || key ? createBackend(options) : undefined
-  const completer = createRoutingCompleter(createDemoCompleter(), backend && createOpenAICompleter(backend, options))
-  const catalog = createCatalog(backend, (error) => logger.warn(error, 'the backend does not list its models'))
+  const backend = backendOf(config, backoffMs)
+  const completer = createRoutingCompleter(createDemoCompleter(), backend)
+  const catalog = createCatalog(backend && (async () => (await backend()).models()), (error) =>
+    logger.warn(error, 'the backend does not list its models'),
+  )
 
   const executor = createExecutor({
     store,
@@ -67,6 +66,19 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
   const runs = createRunService({ store, recorder, bus, executor, clock, expirySeconds: config.RUN_EXPIRY_SECONDS })
   const follower = createFollower(store, bus, executor)
   return { config, logger, clock, store, bus, catalog, executor, runs, follower }
+}
+
+/** The openai package takes time and memory to load: not before there is something to ask. */
+function backendOf(config: Config, backoffMs: number): (() => Promise<Backend>) | undefined {
+  const { OPENAI_BASE_URL: baseURL, OPENAI_API_KEY: key, BACKEND_RETRIES: maxRetries } = config
+  if (!baseURL && !key) return undefined
+  let backend: Promise<Backend> | undefined
+  return () => {
+    // Local backends want no key, but the SDK wants one.
+    const options = { baseURL, apiKey: key ?? 'none', maxRetries, backoffMs }
+    backend ??= import('./completer/openai.ts').then(({ connect }) => connect(options))
+    return backend
+  }
 }
 
 /** What an operator needs to know of a run, without a word of what was said in it. */

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import OpenAI from 'openai'
 import type { ChatCompletionChunk, ChatCompletionCreateParamsStreaming } from 'openai/resources/chat/completions'
 import type { CompletionUsage } from 'openai/resources/completions'
+import type { Model } from '../schemas/models.ts'
 import type { Usage } from '../schemas/usage.ts'
 import { type Completer, type CompletionChunk, CompletionError, type CompletionRequest } from './completer.ts'
 
@@ -16,12 +17,22 @@ export interface BackendOptions {
 
 const maxWaitMs = 60_000
 
-// What the SDK cannot parse it would print, and that is what somebody said.
-export const createBackend = ({ baseURL, apiKey }: BackendOptions) =>
-  new OpenAI({ baseURL, apiKey, maxRetries: 0, logLevel: 'off' })
+/** The models that a backend lists, and its answers. */
+export interface Backend extends Completer {
+  models(): Promise<Model[]>
+}
 
-export function createOpenAICompleter(client: OpenAI, { maxRetries, backoffMs }: BackendOptions): Completer {
+export function connect({ baseURL, apiKey, maxRetries, backoffMs }: BackendOptions): Backend {
+  // What the SDK cannot parse it would print, and that is what somebody said.
+  const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, logLevel: 'off' })
+
   return {
+    async models() {
+      const { data } = await client.models.list({ timeout: 10_000 })
+      // Some backends add keys of their own, or leave out `created`.
+      return data.map(({ id, created = 0, owned_by = 'backend' }) => ({ id, object: 'model', created, owned_by }))
+    },
+
     async *complete(request, signal) {
       for (let attempt = 0; ; attempt++) {
         let begun = false

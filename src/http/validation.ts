@@ -1,6 +1,6 @@
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifySchemaCompiler, FastifyServerOptions } from 'fastify'
 import { invalidRequest } from '../errors.ts'
 import { explain } from './explain.ts'
 
@@ -11,16 +11,26 @@ const notJson =
   "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library correctly. The API expects a JSON payload, but what was sent was not valid JSON.)"
 
 /** Bodies are strict, paths and query strings lenient: unknown keys of a query are ignored, its numbers are read as such. */
-export function useValidation(app: FastifyInstance) {
-  app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
-    const compiled = TypeCompiler.Compile(schema)
-    return (sent: unknown) => {
-      const value = httpPart === 'querystring' ? readQuery(schema, sent as Record<string, unknown>) : (sent ?? {})
-      if (compiled.Check(value)) return { value }
-      return { error: explain(schema, value) ?? invalidRequest('The request is not valid.') }
-    }
-  })
+const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  const compiled = TypeCompiler.Compile(schema)
+  return (sent: unknown) => {
+    const value = httpPart === 'querystring' ? readQuery(schema, sent as Record<string, unknown>) : (sent ?? {})
+    if (compiled.Check(value)) return { value }
+    return { error: explain(schema, value) ?? invalidRequest('The request is not valid.') }
+  }
+}
 
+/** In place of the compilers that Fastify would load otherwise: Ajv, and a serializer that drops what it does not know. */
+export const compilersFactory = {
+  // Fastify's types know of Ajv alone.
+  buildValidator: (() => compileValidator) as unknown as CompilersFactory['buildValidator'],
+  buildSerializer: () => () => JSON.stringify,
+}
+
+type CompilersFactory = NonNullable<NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']>
+
+/** Takes JSON bodies and no others; an empty one is none. */
+export function useJson(app: FastifyInstance) {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
     try {
