@@ -5,18 +5,20 @@ import { useHeaders } from './http/headers.ts'
 import { compilersFactory, useJson } from './http/validation.ts'
 import { newRequestId } from './ids.ts'
 import { assistantRoutes } from './routes/assistants.ts'
+import { fileRoutes } from './routes/files.ts'
 import { healthRoutes } from './routes/health.ts'
 import { messageRoutes } from './routes/messages.ts'
 import { modelRoutes } from './routes/models.ts'
 import { runStepRoutes } from './routes/run-steps.ts'
 import { runRoutes } from './routes/runs.ts'
 import { threadRoutes } from './routes/threads.ts'
+import { uploadRoutes } from './routes/uploads.ts'
 import type { Services } from './services.ts'
 
 const bodyLimit = 32 * 1024 * 1024
 
 /** The HTTP server, wired and not listening. Closing it closes no service. */
-export function buildApp({ config, logger, clock, store, catalog, runs, follower }: Services): FastifyInstance {
+export function buildApp({ config, logger, clock, store, catalog, runs, follower, files }: Services): FastifyInstance {
   const app: FastifyInstance = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -44,6 +46,8 @@ export function buildApp({ config, logger, clock, store, catalog, runs, follower
       v1.register(messageRoutes, { store, clock })
       v1.register(runRoutes, { store, runs, follower })
       v1.register(runStepRoutes, { store })
+      v1.register(fileRoutes, { store, files })
+      v1.register(uploadRoutes, { files })
       v1.register(modelRoutes, { catalog })
     },
     { prefix: '/v1' },

@@ -15,7 +15,7 @@ function randomBytes(count: number): Buffer {
   return pool.subarray(used - count, used)
 }
 
-type Prefix = 'asst_' | 'thread_' | 'msg_' | 'run_' | 'step_' | 'call_'
+type Prefix = 'file-' | 'asst_' | 'thread_' | 'msg_' | 'run_' | 'step_' | 'call_'
 
 /** A fresh id: the prefix and 24 alphanumeric characters. Clients find ids in error texts by `\w+`, so nothing else. */
 export function newId<P extends Prefix>(prefix: P): `${P}${string}` {
@@ -33,3 +33,5 @@ export function newId<P extends Prefix>(prefix: P): `${P}${string}` {
 const hexId = (prefix: string) => `${prefix}${randomBytes(16).toString('hex')}`
 
 export const newRequestId = () => hexId('req_')
+export const newUploadId = () => hexId('upload_')
+export const newPartId = () => hexId('part_')

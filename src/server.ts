@@ -9,18 +9,24 @@ export interface Server {
   close(): Promise<void>
 }
 
+const sweepMs = 3_600_000
+
 /** Listens and works on runs. */
 export async function serve(services: Services): Promise<Server> {
-  const { config, executor, bus, store } = services
+  const { config, logger, executor, bus, store, files } = services
   const app = buildApp(services)
   const { HOST: host, PORT: port } = config
   await app.listen({ host, port, listenTextResolver: (url) => `listening on ${url}/v1` })
   executor.start()
+  const sweep = () => files.sweep().catch((error) => logger.error(error, 'old files could not be deleted'))
+  const sweeping = setInterval(sweep, sweepMs)
+  void sweep()
   const address = app.server.address() as AddressInfo
 
   return {
     url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
     async close() {
+      clearInterval(sweeping)
       const closed = app.close()
       await executor.stop(config.SHUTDOWN_SECONDS * 1000)
       // Streams whose runs came to rest have ended by themselves; the others are told that theirs will go on.

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
+import { createFolderBlobs } from './blobs.ts'
 import type { Clock } from './clock.ts'
 import { createCatalog, type ModelCatalog } from './completer/catalog.ts'
 import { createDemoCompleter } from './completer/demo.ts'
@@ -8,6 +9,7 @@ import type { Backend } from './completer/openai.ts'
 import { createRoutingCompleter } from './completer/routing.ts'
 import type { Config } from './config.ts'
 import { createBus, type EventBus } from './events/bus.ts'
+import { createFileService, type FileService } from './files/file-service.ts'
 import { createRecorder } from './runs/commit.ts'
 import { createExecutor, type Executor } from './runs/executor.ts'
 import { createFollower, type Follower } from './runs/follow.ts'
@@ -25,6 +27,7 @@ export interface Services {
   executor: Executor
   runs: RunService
   follower: Follower
+  files: FileService
 }
 
 interface Overrides {
@@ -65,7 +68,8 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
   })
   const runs = createRunService({ store, recorder, bus, executor, clock, expirySeconds: config.RUN_EXPIRY_SECONDS })
   const follower = createFollower(store, bus, executor)
-  return { config, logger, clock, store, bus, catalog, executor, runs, follower }
+  const files = createFileService(store, createFolderBlobs(config.DATA_DIR), clock)
+  return { config, logger, clock, store, bus, catalog, executor, runs, follower, files }
 }
 
 /** The openai package takes time and memory to load: not before there is something to ask. */

@@ -9,8 +9,8 @@ const floors: [RegExp, number][] = [
   [/^(routes|http)\//, 5],
   [/^runs\/lifecycle\.ts$/, 1],
   [/^runs\/(prompt|draft|existing|settle|new-run|tool-outputs)\.ts$/, 3],
-  [/^runs\//, 4],
-  [/^(completer|events|store)\//, 2],
+  [/^(runs|files)\//, 4],
+  [/^(completer|events|store)\/|^blobs\.ts$/, 2],
   [/^(schemas\/.*|clock\.ts|config\.ts|errors\.ts|ids\.ts)$/, 0],
 ]
 

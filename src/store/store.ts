@@ -1,4 +1,5 @@
 import type { Assistant } from '../schemas/assistants.ts'
+import type { File, Upload, UploadPart } from '../schemas/files.ts'
 import type { Message } from '../schemas/messages.ts'
 import type { RunStep } from '../schemas/run-steps.ts'
 import type { Run, RunStatus } from '../schemas/runs.ts'
@@ -65,6 +66,7 @@ export interface RunChange {
       | 'usage'
     >
   >
+  /** Says also that a model call is over: what it has made is there to stay. */
   spent?: Usage
   /** New objects, `in_progress`. */
   open?: { step: RunStep; message?: Message }
@@ -148,7 +150,7 @@ export interface Store {
     conversation(run: Run, limit?: number): Promise<Conversation>
     /**
      * Takes the run that has waited longest for work: queued, asked to cancel, past its expiry, or left by a worker
-     * whose lease ended. What an unfinished model call of such a worker left open is removed, so that the turn can be
+     * whose lease ended. What an unfinished model call of such a worker has made is removed, so that the turn can be
      * taken again and doubles nothing. The lease ends at `until` (ms).
      */
     claim(until: number): Promise<Claim | undefined>
@@ -166,6 +168,31 @@ export interface Store {
   steps: {
     get(run_id: string, id: string): Promise<RunStep | undefined>
     page(run_id: string, query: PageQuery): Promise<Page<RunStep>>
+  }
+
+  /** What is known of files; their bytes are elsewhere. */
+  files: {
+    insert(file: File): Promise<void>
+    get(id: string): Promise<File | undefined>
+    delete(id: string): Promise<boolean>
+    page(query: PageQuery & { purpose?: string }): Promise<Page<File>>
+    /** Deletes the files whose time is over at `now` (seconds). */
+    expire(now: number): Promise<void>
+    /** Those of the ids that no file has, and no part of an upload that is pending. */
+    unknown(ids: readonly string[]): Promise<string[]>
+  }
+
+  uploads: {
+    /** `file_lifetime`: how long the file that comes of it is kept, in seconds; null without an end. */
+    insert(upload: Upload, file_lifetime: number | null): Promise<void>
+    get(id: string): Promise<(Upload & { file_lifetime: number | null }) | undefined>
+    /** False, and nothing is written, unless the upload is pending. */
+    addPart(part: UploadPart, bytes: number): Promise<boolean>
+    parts(upload_id: string): Promise<{ id: string; bytes: number }[]>
+    /** Ends a pending upload, with the file that comes of it, and forgets its parts. Undefined if it is not pending. */
+    end(id: string, status: 'completed' | 'cancelled', file?: File): Promise<Upload | undefined>
+    /** Ends the uploads whose time is over at `now` (seconds). */
+    expire(now: number): Promise<void>
   }
 
   /** Rejects if the database cannot be read. */

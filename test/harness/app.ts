@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import OpenAI from 'openai'
@@ -16,6 +19,8 @@ export interface Harness {
   client: OpenAI
   /** Sends a request as it is; `body` that is no string goes as JSON. */
   send(method: string, url: string, body?: unknown, headers?: Record<string, string>): Promise<Response>
+  /** Where the bytes of files are. */
+  folder: string
   /** Moves the server's clock. */
   time: { now: number }
 }
@@ -30,10 +35,12 @@ interface Options {
 /** The server without a socket, on an empty database in memory, with a scripted model behind it. Ends with the test. */
 export async function startApp({ env = {}, started = true, leaseMs }: Options = {}): Promise<Harness> {
   const backend = await new ScriptedBackend().start()
+  const folder = mkdtempSync(join(tmpdir(), 'assistants-files-'))
   const config = readConfig({
     DATABASE_URL: 'sqlite::memory:',
     OPENAI_BASE_URL: backend.url,
     OPENAI_API_KEY: 'sk-backend',
+    DATA_DIR: folder,
     ...env,
   })
   const time = { now: 1_790_000_000_000 }
@@ -48,6 +55,7 @@ export async function startApp({ env = {}, started = true, leaseMs }: Options = 
     await app.close()
     await services.store.close()
     await backend.stop()
+    rmSync(folder, { recursive: true })
   })
   const send: Harness['send'] = (method, url, body, headers = {}) =>
     fetchOver(app)(`http://inject${url}`, {
@@ -65,7 +73,7 @@ export async function startApp({ env = {}, started = true, leaseMs }: Options = 
     maxRetries: 0,
     fetch: fetchOver(app),
   })
-  return { app, services, backend, client, send, time }
+  return { app, services, backend, client, send, folder, time }
 }
 
 /** `fetch` that hands requests to Fastify directly; answers stream as they would over a socket. */
@@ -73,11 +81,14 @@ function fetchOver(app: FastifyInstance): typeof fetch {
   return async (input, init = {}) => {
     const { pathname, search } = new URL(String(input))
     const method = (init.method ?? 'GET').toUpperCase()
+    const form = init.body instanceof FormData ? new Response(init.body) : undefined
+    const formHeaders = form && { 'content-type': form.headers.get('content-type') ?? '' }
+    const payload = form ? Buffer.from(await form.arrayBuffer()) : (init.body as string | undefined)
     const answer = await app.inject({
       method: method as 'GET',
       url: pathname + search,
-      headers: Object.fromEntries(new Headers(init.headers)),
-      ...(typeof init.body === 'string' && { payload: init.body }),
+      headers: { ...Object.fromEntries(new Headers(init.headers)), ...formHeaders },
+      ...(payload !== undefined && { payload }),
       ...(init.signal && { signal: init.signal }),
       payloadAsStream: true,
     })

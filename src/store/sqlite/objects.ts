@@ -2,6 +2,7 @@ import type { TObject, TProperties } from '@sinclair/typebox'
 import { and, asc, desc, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { Assistant } from '../../schemas/assistants.ts'
+import { File, Upload } from '../../schemas/files.ts'
 import { Message } from '../../schemas/messages.ts'
 import { RunStep } from '../../schemas/run-steps.ts'
 import { Run } from '../../schemas/runs.ts'
@@ -30,6 +31,8 @@ function fieldsOf<S extends Wire, T extends Record<Exclude<keyof S['properties']
 export const assistantFields = fieldsOf(Assistant, tables.assistants)
 export const threadFields = fieldsOf(Thread, tables.threads)
 export const messageFields = fieldsOf(Message, tables.messages)
+export const fileFields = fieldsOf(File, tables.files)
+export const uploadFields = fieldsOf(Upload, tables.uploads)
 export const runFields = fieldsOf(Run, tables.runs)
 export const stepFields = fieldsOf(RunStep, tables.steps)
 

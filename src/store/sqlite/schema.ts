@@ -3,6 +3,7 @@ import { customType, index, integer, real, sqliteTable, text, uniqueIndex } from
 import { activeStatuses } from '../../runs/lifecycle.ts'
 import type { Assistant } from '../../schemas/assistants.ts'
 import type { Metadata } from '../../schemas/common.ts'
+import type { File, Upload } from '../../schemas/files.ts'
 import type { Message } from '../../schemas/messages.ts'
 import type { RunStep } from '../../schemas/run-steps.ts'
 import type { Run } from '../../schemas/runs.ts'
@@ -68,6 +69,56 @@ export const messages = sqliteTable(
     index('messages_of_thread').on(table.thread_id, table.seq),
     index('messages_of_run').on(table.run_id).where(sql`${table.run_id} IS NOT NULL`),
   ],
+)
+
+const fileColumns = () => ({
+  seq: integer().primaryKey({ autoIncrement: true }),
+  id: text().notNull().unique(),
+  created_at: integer().notNull(),
+  filename: text().notNull(),
+  bytes: integer().notNull(),
+})
+
+export const files = sqliteTable(
+  'files',
+  {
+    ...fileColumns(),
+    purpose: text().$type<File['purpose']>().notNull(),
+    status: text().$type<File['status']>().notNull(),
+    status_details: text(),
+    expires_at: integer(),
+  },
+  (table) => [
+    index('files_of_purpose').on(table.purpose, table.seq),
+    index('files_to_expire').on(table.expires_at).where(sql`${table.expires_at} IS NOT NULL`),
+  ],
+)
+
+export const uploads = sqliteTable(
+  'uploads',
+  {
+    ...fileColumns(),
+    purpose: text().$type<Upload['purpose']>().notNull(),
+    status: text().$type<Upload['status']>().notNull(),
+    expires_at: integer().notNull(),
+    /** How long the file that comes of it is kept, in seconds; null: until it is deleted. */
+    file_lifetime: integer(),
+  },
+  (table) => [index('uploads_to_expire').on(table.expires_at).where(sql`status = 'pending'`)],
+)
+
+export const uploadParts = sqliteTable(
+  'upload_parts',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    id: text().notNull().unique(),
+    created_at: integer().notNull(),
+    upload_id: text()
+      .notNull()
+      .references(() => uploads.id, { onDelete: 'cascade' }),
+    bytes: integer().notNull(),
+  },
+  (table) => [index('parts_of_upload').on(table.upload_id)],
 )
 
 // A literal: an index cannot have parameters.

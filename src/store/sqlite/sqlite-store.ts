@@ -2,6 +2,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import type { Clock } from '../../clock.ts'
 import type { Store } from '../store.ts'
 import { type DatabaseOptions, type Db, given, openDatabase, prepareInsert } from './database.ts'
+import { createFiles, createUploads } from './files.ts'
 import { assistantFields, pageOf, stepFields } from './objects.ts'
 import { createRuns } from './runs.ts'
 import { assistants, steps } from './schema.ts'
@@ -16,6 +17,8 @@ export function createSqliteStore(options: DatabaseOptions, clock: Clock): Store
     messages: createMessages(db, statements),
     runs: createRuns(db, statements, clock),
     steps: createSteps(db),
+    files: createFiles(db),
+    uploads: createUploads(db),
     async ping() {
       db.get(sql`SELECT 1`)
     },
