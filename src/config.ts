@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
-import { Value } from '@sinclair/typebox/value'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
 
 const Whole = (range: { minimum: number; maximum: number; default: number }) => Type.Integer(range)
 const Text = (fallback: string) => Type.String({ minLength: 1, default: fallback })
@@ -56,7 +56,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 
 function readValue(name: string, schema: TSchema, text: string): unknown {
   const value = schema.type === 'integer' && /^-?\d{1,9}$/.test(text) ? Number(text) : text
-  if (!Value.Check(schema, value))
+  if (!TypeCompiler.Compile(schema).Check(value))
     throw new ConfigError(`${name} must be ${meaningOf(schema)}, not '${text.replace(/\/\/[^@/]*@/, '//***@')}'.`)
   return value
 }

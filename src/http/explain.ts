@@ -1,5 +1,4 @@
 import { Kind, type TObject, type TSchema } from '@sinclair/typebox'
-import { Check } from '@sinclair/typebox/value'
 import { type ApiError, invalidRequest } from '../errors.ts'
 
 /**
@@ -111,7 +110,7 @@ function explainNumber(schema: TSchema, value: number, path: string): ApiError |
 
 /** Of a union, what is wrong with the branch that was meant: the one of the value's type and, for objects, its `type`. */
 function explainUnion(branches: TSchema[], value: unknown, path: string): ApiError | undefined {
-  if (branches.some((branch) => Check(branch, value))) return undefined
+  if (branches.some((branch) => !explain(branch, value, path))) return undefined
   const flat = flattened(branches)
   const fitting = flat.filter((branch) => hasType(branch, value))
   if (fitting.length === 0) return wrongType(flat, value, path)
