@@ -4,7 +4,7 @@ import type { LastError } from '../schemas/runs.ts'
 import type { Commit, RunChange, RunState } from '../store/store.ts'
 import type { Hand } from './hand.ts'
 import { isOver } from './lifecycle.ts'
-import { settle } from './settle.ts'
+import { openOf, settle } from './settle.ts'
 import { incomplete, RefusedError, type TurnContext, takeTurn } from './turn.ts'
 
 export interface AdvanceContext extends TurnContext {
@@ -76,5 +76,5 @@ function exhausted({ state: { run, spent } }: Hand) {
 }
 
 async function ended(hand: Hand, outcome: Parameters<typeof settle>[2], { store, clock }: AdvanceContext) {
-  return settle(hand.state, hand.draft?.open ?? (await store.runs.open(hand.state.run.id)), outcome, seconds(clock))
+  return settle(hand.state, await openOf(store, hand.state.run.id, hand.draft), outcome, seconds(clock))
 }

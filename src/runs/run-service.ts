@@ -9,7 +9,7 @@ import type { Recorder } from './commit.ts'
 import type { Executor } from './executor.ts'
 import { existingAssistant, existingRun, existingThread } from './existing.ts'
 import { newMessage, newRun, newThread } from './new-run.ts'
-import { settle } from './settle.ts'
+import { openOf, settle } from './settle.ts'
 import { outputsFor } from './tool-outputs.ts'
 
 type Events = AsyncIterable<readonly StreamEvent[]>
@@ -67,7 +67,7 @@ export function createRunService(options: RunServiceOptions): RunService {
 
   /** `cancelling` leads to `cancelled` alone, so anyone may take it there; a worker's commits are refused then. */
   async function endCancelled(run_id: string) {
-    const open = executor.draftOf(run_id)?.open ?? (await store.runs.open(run_id))
+    const open = await openOf(store, run_id, executor.draftOf(run_id))
     const state = await store.runs.snapshot({ run_id })
     if (state) await recorder.commit(run_id, settle(state, open, { to: 'cancelled' }, seconds(clock)))
   }

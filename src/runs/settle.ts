@@ -1,6 +1,17 @@
 import type { LastError } from '../schemas/runs.ts'
 import { noUsage } from '../schemas/usage.ts'
-import type { Open, RunChange, RunState } from '../store/store.ts'
+import type { Open, RunChange, RunState, Store } from '../store/store.ts'
+import type { Draft } from './draft.ts'
+
+/** What is open of a run: all that is stored, and of what its answer has brought since, the pieces that are not. */
+export async function openOf(store: Store, run_id: string, draft: Draft | undefined): Promise<Open> {
+  const stored = await store.runs.open(run_id)
+  const drafted = draft?.open
+  return {
+    steps: stored.steps.map((step) => drafted?.steps.find(({ id }) => id === step.id) ?? step),
+    messages: stored.messages.map((message) => drafted?.messages.find(({ id }) => id === message.id) ?? message),
+  }
+}
 
 type Outcome = { to: 'cancelled' } | { to: 'expired' } | { to: 'failed'; last_error: LastError }
 
