@@ -21,4 +21,4 @@ EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
     CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/readyz`).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Node itself is the process that gets SIGTERM, so that runs come to rest before it ends.
-CMD ["node", "--max-semi-space-size=4", "--import", "./src/boot.js", "src/main.ts"]
+CMD ["node", "--import", "./src/boot.js", "src/main.ts"]

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
 import { pino } from 'pino'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { serve } from './server.ts'
@@ -27,6 +28,8 @@ const config = configOrExit()
 const logger = pino({ level: config.LOG_LEVEL }, await logTo(process.stdout.isTTY))
 
 const server = await serve(createServices(config, logger))
+// V8's own value, which boot.js takes back while modules load: memory may grow with the work from here on.
+setFlagsFromString('--semi-space-growth-factor=2')
 
 if (config.API_KEYS.length === 0) {
   logger.warn('development mode: API_KEYS names no key, so any bearer key is good; only this machine can connect')
