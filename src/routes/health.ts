@@ -1,11 +1,13 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Store } from '../store/store.ts'
 
-/** For orchestrators: no key, no log line. */
-export const healthRoutes: FastifyPluginAsync<{ store: Store }> = async (app, { store }) => {
-  app.get('/healthz', async () => ({ status: 'ok' }))
+const quietly = { logLevel: 'warn' } as const
 
-  app.get('/readyz', async (request, reply) => {
+/** For orchestrators: no key, and no log line unless something is wrong. */
+export const healthRoutes: FastifyPluginAsync<{ store: Store }> = async (app, { store }) => {
+  app.get('/healthz', quietly, async () => ({ status: 'ok' }))
+
+  app.get('/readyz', quietly, async (request, reply) => {
     try {
       await store.ping()
       return { status: 'ok' }
