@@ -33,8 +33,9 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
   return {
     async insert(run, before, thread) {
       return db.atomically(() => {
+        // Nothing can be in the way on a thread that is new.
         if (thread) threads.insertThread.run({ ...thread })
-        const refusal = threads.refusalOf(run.thread_id)
+        const refusal = thread ? undefined : threads.refusalOf(run.thread_id)
         if (refusal) return refusal
         threads.insertMessages(before)
         const first = { version: 1, spent: noUsage }
@@ -78,10 +79,10 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
     },
 
     async conversation({ id: run_id, thread_id }, limit = -1) {
-      return db.atOnce(() => {
-        const before = statements.othersMessages.all({ thread_id, run_id, limit })
-        return { before: before.reverse(), ...madeBy(run_id) }
-      })
+      // Of one moment without a transaction: nobody else adds to the thread of an active run.
+      const before = statements.othersMessages.all({ thread_id, run_id, limit }).reverse()
+      const steps = statements.steps.all({ run_id })
+      return { before, steps, messages: steps.length === 0 ? [] : statements.messages.all({ run_id }) }
     },
 
     async claim(until) {
