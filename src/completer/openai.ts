@@ -5,6 +5,7 @@ import type { CompletionUsage } from 'openai/resources/completions'
 import type { Model } from '../schemas/models.ts'
 import type { Usage } from '../schemas/usage.ts'
 import { type Completer, type CompletionChunk, CompletionError, type CompletionRequest } from './completer.ts'
+import { fetchDirectly } from './transport.ts'
 
 export interface BackendOptions {
   baseURL?: string | undefined
@@ -16,6 +17,8 @@ export interface BackendOptions {
 }
 
 const maxWaitMs = 60_000
+/** The run decides how long a call may take, and the SDK knows no other way to say so. */
+const noTimeout = 2 ** 31 - 1
 
 /** The models that a backend lists, and its answers. */
 export interface Backend extends Completer {
@@ -24,7 +27,7 @@ export interface Backend extends Completer {
 
 export function connect({ baseURL, apiKey, maxRetries, backoffMs }: BackendOptions): Backend {
   // What the SDK cannot parse it would print, and that is what somebody said.
-  const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, logLevel: 'off' })
+  const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, logLevel: 'off', fetch: fetchDirectly })
 
   return {
     async models() {
@@ -37,7 +40,7 @@ export function connect({ baseURL, apiKey, maxRetries, backoffMs }: BackendOptio
       for (let attempt = 0; ; attempt++) {
         let begun = false
         try {
-          const stream = await client.chat.completions.create(paramsOf(request), { signal })
+          const stream = await client.chat.completions.create(paramsOf(request), { signal, timeout: noTimeout })
           for await (const chunk of chunksOf(stream)) {
             begun = true
             yield chunk
@@ -128,9 +131,9 @@ function isTransient(error: unknown): boolean {
   return error.status !== undefined && (error.status === 408 || error.status === 409 || error.status >= 500)
 }
 
-/** undici reports a connection that broke in the middle of a body as a TypeError. */
-const isBrokenConnection = (error: unknown): error is TypeError =>
-  error instanceof TypeError && (error.message === 'terminated' || error.cause !== undefined)
+/** A connection that broke in the middle of a body; its errors have a code, of the system or of undici. */
+const isBrokenConnection = (error: unknown): error is Error & { code: string } =>
+  error instanceof Error && !(error instanceof OpenAI.APIError) && 'code' in error && typeof error.code === 'string'
 
 function waitMs(error: unknown, backoff: number): number {
   const headers = error instanceof OpenAI.APIError ? error.headers : undefined
