@@ -24,7 +24,8 @@ const errorFrame = (message: string) =>
  */
 export async function sendEvents(reply: FastifyReply, open: (listening: AbortSignal) => Promise<Events>) {
   const listening = new AbortController()
-  reply.raw.once('close', () => listening.abort())
+  // Without a reason, each abort would make an exception with a stack.
+  reply.raw.once('close', () => listening.abort('gone'))
   const events = await open(listening.signal)
   // Straight to the socket: a stream of Fastify's would cost more than what is in it.
   reply.hijack()
