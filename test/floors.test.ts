@@ -7,7 +7,7 @@ const floors: [RegExp, number][] = [
   [/^(main|demo|server)\.ts$/, 7],
   [/^(app|services)\.ts$/, 6],
   [/^(routes|http)\//, 5],
-  [/^runs\/lifecycle\.ts$/, 1],
+  [/^runs\/lifecycle\.ts$|^pump\.ts$/, 1],
   [/^runs\/(prompt|draft|existing|settle|new-run|tool-outputs)\.ts$/, 3],
   [/^(runs|files)\//, 4],
   [/^(completer|events|store)\/|^blobs\.ts$/, 2],

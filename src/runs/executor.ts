@@ -1,4 +1,5 @@
 import { seconds } from '../clock.ts'
+import { createPump } from '../pump.ts'
 import { type AdvanceContext, advance } from './advance.ts'
 import type { Draft } from './draft.ts'
 import { Hand, type Interruption } from './hand.ts'
@@ -33,27 +34,20 @@ export interface Executor {
 export function createExecutor({ concurrency, leaseMs, beatMs, ...context }: ExecutorOptions): Executor {
   const { store, clock, onError } = context
   /** What is in hand, and the end of the work on it. */
-  const hands = new Map<Hand, Promise<void>>()
-  let running = false
+  const hands = new Map<Hand, Promise<unknown>>()
+  const pump = createPump({ concurrency, claim, onError })
   let timer: NodeJS.Timeout | undefined
-  let pumping: Promise<void> | undefined
-  let wokenMeanwhile = false
   let extendedAt = 0
 
-  async function claim(): Promise<Hand | undefined> {
+  async function claim() {
     const claimed = await store.runs.claim(clock() + leaseMs)
     if (!claimed) return undefined
     const hand = new Hand(claimed)
-    const driven = drive(hand)
+    const ended = drive(hand)
       .catch((error) => onError(error, hand.state.run.id))
-      .finally(() => {
-        // The queue was read to its end unless all hands were full.
-        const wereFull = hands.size >= concurrency
-        hands.delete(hand)
-        if (wereFull) wake()
-      })
-    hands.set(hand, driven)
-    return hand
+      .finally(() => hands.delete(hand))
+    hands.set(hand, ended)
+    return { ended }
   }
 
   async function drive(hand: Hand) {
@@ -66,26 +60,6 @@ export function createExecutor({ concurrency, leaseMs, beatMs, ...context }: Exe
       if (hand.interruption && mayGoOn && !isOver(run, seconds(clock))) return store.runs.release(hand.lease_id)
     } while (!isAtRest(hand.state.run.status))
     context.onRest(hand.state)
-  }
-
-  async function pump() {
-    do {
-      wokenMeanwhile = false
-      while (running && hands.size < concurrency && (await claim()));
-    } while (wokenMeanwhile)
-  }
-
-  function wake() {
-    if (!running) return
-    // The queue is being read, perhaps already past what this hint is about.
-    if (pumping) wokenMeanwhile = true
-    else {
-      pumping = pump()
-        .catch((error) => onError(error))
-        .finally(() => {
-          pumping = undefined
-        })
-    }
   }
 
   async function extendLeases() {
@@ -108,19 +82,14 @@ export function createExecutor({ concurrency, leaseMs, beatMs, ...context }: Exe
   }
 
   const executor: Executor = {
-    async tick() {
-      const hand = await claim()
-      if (hand) await hands.get(hand)
-      return hand !== undefined
-    },
+    tick: pump.tick,
 
     start() {
-      running = true
       timer = setInterval(() => void executor.beat().catch((error) => onError(error)), beatMs)
-      wake()
+      pump.start()
     },
 
-    wake,
+    wake: pump.wake,
 
     interrupt(run_id, reason) {
       for (const hand of hands.keys()) if (hand.state.run.id === run_id) hand.interrupt(reason)
@@ -129,7 +98,7 @@ export function createExecutor({ concurrency, leaseMs, beatMs, ...context }: Exe
     async beat() {
       for (const hand of hands.keys()) if (isOver(hand.state.run, seconds(clock))) hand.interrupt('expired')
       await extendLeases()
-      wake()
+      pump.wake()
     },
 
     draftOf(run_id) {
@@ -138,9 +107,8 @@ export function createExecutor({ concurrency, leaseMs, beatMs, ...context }: Exe
     },
 
     async stop(drainMs) {
-      running = false
       clearInterval(timer)
-      await pumping
+      await pump.stop()
       const drained = Promise.all(hands.values())
       const late = setTimeout(() => {
         for (const hand of hands.keys()) hand.interrupt('shutdown')
