@@ -1,31 +1,30 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import OpenAI from 'openai'
 import type { ChatCompletionChunk, ChatCompletionCreateParamsStreaming } from 'openai/resources/chat/completions'
 import type { CompletionUsage } from 'openai/resources/completions'
 import type { Model } from '../schemas/models.ts'
 import type { Usage } from '../schemas/usage.ts'
+import { completionError } from './backend-error.ts'
 import { type Completer, type CompletionChunk, CompletionError, type CompletionRequest } from './completer.ts'
+import { createEmbedder, type Embedder } from './embeddings.ts'
+import { mayRetry, type Patience } from './retry.ts'
 import { fetchDirectly } from './transport.ts'
 
-export interface BackendOptions {
+export interface BackendOptions extends Patience {
   baseURL?: string | undefined
   apiKey: string
-  /** Calls beyond the first, while no part of the answer has come. */
-  maxRetries: number
-  /** The wait before the first retry; it doubles from one to the next. A `retry-after` of the backend goes first. */
-  backoffMs: number
 }
 
-const maxWaitMs = 60_000
 /** The run decides how long a call may take, and the SDK knows no other way to say so. */
 const noTimeout = 2 ** 31 - 1
 
-/** The models that a backend lists, and its answers. */
+/** The models that a backend lists, its answers, and the vectors of its embedding models. */
 export interface Backend extends Completer {
   models(): Promise<Model[]>
+  /** To be made once and kept: it learns how many texts the backend takes at once. */
+  embedder(model: string): Embedder
 }
 
-export function connect({ baseURL, apiKey, maxRetries, backoffMs }: BackendOptions): Backend {
+export function connect({ baseURL, apiKey, ...patience }: BackendOptions): Backend {
   // What the SDK cannot parse it would print, and that is what somebody said.
   const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, logLevel: 'off', fetch: fetchDirectly })
 
@@ -35,6 +34,8 @@ export function connect({ baseURL, apiKey, maxRetries, backoffMs }: BackendOptio
       // Some backends add keys of their own, or leave out `created`.
       return data.map(({ id, created = 0, owned_by = 'backend' }) => ({ id, object: 'model', created, owned_by }))
     },
+
+    embedder: (model) => createEmbedder(client, model, patience),
 
     async *complete(request, signal) {
       for (let attempt = 0; ; attempt++) {
@@ -50,21 +51,10 @@ export function connect({ baseURL, apiKey, maxRetries, backoffMs }: BackendOptio
           return
         } catch (error) {
           signal.throwIfAborted()
-          if (begun || attempt >= maxRetries || !isTransient(error)) throw completionError(error, request.model)
-          await pause(waitMs(error, backoffMs * 2 ** attempt), signal)
+          if (begun || !(await mayRetry(error, attempt, patience, signal))) throw completionError(error, request.model)
         }
       }
     },
-  }
-}
-
-/** Rejects with the signal's reason. */
-async function pause(ms: number, signal: AbortSignal) {
-  try {
-    await delay(ms, undefined, { signal })
-  } catch (error) {
-    signal.throwIfAborted()
-    throw error
   }
 }
 
@@ -121,64 +111,4 @@ function usageOf(usage: CompletionUsage | null | undefined): Usage {
     prompt_token_details: { cached_tokens: usage?.prompt_tokens_details?.cached_tokens ?? 0 },
     completion_tokens_details: { reasoning_tokens: usage?.completion_tokens_details?.reasoning_tokens ?? 0 },
   }
-}
-
-/** Worth another try: the backend is busy, broken for the moment, or went away before it said anything. */
-function isTransient(error: unknown): boolean {
-  if (!(error instanceof OpenAI.APIError)) return isBrokenConnection(error)
-  if (error instanceof OpenAI.APIConnectionError) return true
-  if (error.status === 429) return error.code !== 'insufficient_quota'
-  return error.status !== undefined && (error.status === 408 || error.status === 409 || error.status >= 500)
-}
-
-/** A connection that broke in the middle of a body; its errors have a code, of the system or of undici. */
-const isBrokenConnection = (error: unknown): error is Error & { code: string } =>
-  error instanceof Error && !(error instanceof OpenAI.APIError) && 'code' in error && typeof error.code === 'string'
-
-function waitMs(error: unknown, backoff: number): number {
-  const headers = error instanceof OpenAI.APIError ? error.headers : undefined
-  const ms = Number(headers?.get('retry-after-ms') ?? Number.NaN)
-  const seconds = Number(headers?.get('retry-after') ?? Number.NaN)
-  const asked = Number.isFinite(ms) ? ms : seconds * 1000
-  return Math.min(Number.isFinite(asked) && asked >= 0 ? asked : backoff * (1 + Math.random() / 4), maxWaitMs)
-}
-
-function completionError(error: unknown, model: string): unknown {
-  const failed = (code: CompletionError['code'], message: string) =>
-    new CompletionError(code, message, { cause: error })
-  if (error instanceof OpenAI.APIConnectionError || isBrokenConnection(error)) {
-    return failed('server_error', `The connection to the model backend failed: ${rootOf(error)}.`)
-  }
-  if (error instanceof SyntaxError) return failed('server_error', 'The model backend sent a malformed stream.')
-  if (!(error instanceof OpenAI.APIError)) return error
-  // The SDK puts the status before the backend's words.
-  const said = error.message.replace(/^\d{3} /, '')
-  switch (error.status) {
-    case 400:
-    case 413:
-    case 422:
-      return failed('invalid_prompt', said)
-    case 401:
-    case 403:
-      return failed(
-        'server_error',
-        `The model backend refused this server's key. Check OPENAI_API_KEY. It said: ${said}`,
-      )
-    case 404:
-      return failed(
-        'server_error',
-        `The model backend does not serve '${model}'. Use a model that GET /v1/models lists, or check OPENAI_BASE_URL. It said: ${said}`,
-      )
-    case 429:
-      return failed('rate_limit_exceeded', said)
-    default:
-      return failed('server_error', `The model backend failed: ${said}`)
-  }
-}
-
-function rootOf(error: Error): string {
-  let root: unknown = error
-  while (root instanceof Error && root.cause instanceof Error) root = root.cause
-  const { code, message } = root as Error & { code?: string }
-  return code && !message.includes(code) ? `${code} ${message}` : message
 }

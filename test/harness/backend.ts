@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ChatCompletionCreateParams } from 'openai/resources/chat/completions'
+import type { EmbeddingCreateParams } from 'openai/resources/embeddings'
 
 /** What the scripted model does with one request. It may await anything before it writes. */
 export type Turn = (exchange: Exchange) => void | Promise<void>
@@ -20,6 +21,34 @@ interface Exchange {
   closed: Promise<void>
 }
 
+/** What the scripted embedding model does with one request. */
+export type EmbeddingTurn = (exchange: EmbeddingExchange) => void | Promise<void>
+
+interface EmbeddingExchange {
+  body: EmbeddingCreateParams
+  texts: string[]
+  request: IncomingMessage
+  response: ServerResponse
+  /** Answers with these vectors; by default with those of `vectorOf`. */
+  vectors(vectors?: readonly unknown[]): void
+  /** Resolves when the server has closed the connection. */
+  closed: Promise<void>
+}
+
+/** A text as its words are, whatever their order: texts that share words are near each other. Of length 1. */
+export function vectorOf(text: string, dimensions = 64): number[] {
+  const vector = new Array<number>(dimensions).fill(0)
+  for (const word of text.toLowerCase().match(/\p{L}+|\p{N}+/gu) ?? []) {
+    let hash = 0
+    for (const character of word) hash = (Math.imul(hash, 31) + (character.codePointAt(0) ?? 0)) >>> 0
+    const place = hash % dimensions
+    vector[place] = (vector[place] ?? 0) + 1
+  }
+  const norm = Math.hypot(...vector)
+  // Without a word: any direction will do, but a cosine needs one.
+  return norm === 0 ? vector.map((_, index) => (index === 0 ? 1 : 0)) : vector.map((value) => value / norm)
+}
+
 const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 }
 
 /** An OpenAI-compatible HTTP server that plays the turns it was given, in order, then `otherwise`. */
@@ -27,6 +56,10 @@ export class ScriptedBackend {
   readonly requests: ChatCompletionCreateParams[] = []
   turns: Turn[] = []
   otherwise: Turn = ({ text }) => text('Hel', 'lo.')
+  /** The same for embeddings: what was asked, and the turns. */
+  readonly embeddingRequests: EmbeddingCreateParams[] = []
+  embeddingTurns: EmbeddingTurn[] = []
+  otherwiseEmbed: EmbeddingTurn = ({ vectors }) => vectors()
   readonly #server = createServer((request, response) => this.#answer(request, response))
   #waiting: (() => void)[] = []
 
@@ -62,10 +95,39 @@ export class ScriptedBackend {
     }
     const parts: Buffer[] = []
     for await (const part of request) parts.push(part)
-    const body: ChatCompletionCreateParams = JSON.parse(Buffer.concat(parts).toString())
-    this.requests.push(body)
+    const body: unknown = JSON.parse(Buffer.concat(parts).toString())
+    if (request.url?.endsWith('/embeddings')) {
+      const params = body as EmbeddingCreateParams
+      this.embeddingRequests.push(params)
+      await (this.embeddingTurns.shift() ?? this.otherwiseEmbed)(embeddingExchangeOf(params, request, response))
+      return
+    }
+    const params = body as ChatCompletionCreateParams
+    this.requests.push(params)
     for (const resolve of this.#waiting.splice(0)) resolve()
-    await (this.turns.shift() ?? this.otherwise)(exchangeOf(body, request, response))
+    await (this.turns.shift() ?? this.otherwise)(exchangeOf(params, request, response))
+  }
+}
+
+const closeOf = (response: ServerResponse) => new Promise<void>((resolve) => response.once('close', resolve))
+
+function embeddingExchangeOf(
+  body: EmbeddingCreateParams,
+  request: IncomingMessage,
+  response: ServerResponse,
+): EmbeddingExchange {
+  const texts = [body.input].flat().map(String)
+  return {
+    body,
+    texts,
+    request,
+    response,
+    closed: closeOf(response),
+    vectors(vectors = texts.map((text) => vectorOf(text))) {
+      const data = vectors.map((embedding, index) => ({ object: 'embedding', index, embedding }))
+      const answer = { object: 'list', data, model: body.model, usage: { prompt_tokens: 5, total_tokens: 5 } }
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
+    },
   }
 }
 
@@ -87,7 +149,7 @@ function exchangeOf(body: ChatCompletionCreateParams, request: IncomingMessage, 
     response,
     chunk,
     end,
-    closed: new Promise((resolve) => response.once('close', resolve)),
+    closed: closeOf(response),
     text(...pieces) {
       chunk({ role: 'assistant', content: '' })
       for (const content of pieces) chunk({ content })

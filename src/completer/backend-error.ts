@@ -1,0 +1,48 @@
+import OpenAI from 'openai'
+import { CompletionError } from './completer.ts'
+
+/** A connection that broke in the middle of a body; its errors have a code, of the system or of undici. */
+export const isBrokenConnection = (error: unknown): error is Error & { code: string } =>
+  error instanceof Error && !(error instanceof OpenAI.APIError) && 'code' in error && typeof error.code === 'string'
+
+/** What a failed call of the backend means to the client of the API. An error of ours stays as it is. */
+export function completionError(error: unknown, model: string): unknown {
+  const failed = (code: CompletionError['code'], message: string) =>
+    new CompletionError(code, message, { cause: error })
+  if (error instanceof CompletionError) return error
+  if (error instanceof OpenAI.APIConnectionError || isBrokenConnection(error)) {
+    return failed('server_error', `The connection to the model backend failed: ${rootOf(error)}.`)
+  }
+  if (error instanceof SyntaxError) return failed('server_error', 'The model backend sent a malformed stream.')
+  if (!(error instanceof OpenAI.APIError)) return error
+  // The SDK puts the status before the backend's words.
+  const said = error.message.replace(/^\d{3} /, '')
+  switch (error.status) {
+    case 400:
+    case 413:
+    case 422:
+      return failed('invalid_prompt', said)
+    case 401:
+    case 403:
+      return failed(
+        'server_error',
+        `The model backend refused this server's key. Check OPENAI_API_KEY. It said: ${said}`,
+      )
+    case 404:
+      return failed(
+        'server_error',
+        `The model backend does not serve '${model}'. Use a model that GET /v1/models lists, or check OPENAI_BASE_URL. It said: ${said}`,
+      )
+    case 429:
+      return failed('rate_limit_exceeded', said)
+    default:
+      return failed('server_error', `The model backend failed: ${said}`)
+  }
+}
+
+function rootOf(error: Error): string {
+  let root: unknown = error
+  while (root instanceof Error && root.cause instanceof Error) root = root.cause
+  const { code, message } = root as Error & { code?: string }
+  return code && !message.includes(code) ? `${code} ${message}` : message
+}

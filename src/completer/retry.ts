@@ -1,0 +1,53 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import OpenAI from 'openai'
+import { isBrokenConnection } from './backend-error.ts'
+
+export interface Patience {
+  /** Calls beyond the first, while no part of the answer has come. */
+  maxRetries: number
+  /** The wait before the first retry; it doubles from one to the next. A `retry-after` of the backend goes first. */
+  backoffMs: number
+}
+
+const maxWaitMs = 60_000
+
+/**
+ * Waits for the next try of a call that failed; false when there is none to be made. `attempt` counts the retries so
+ * far. Rejects with the signal's reason.
+ */
+export async function mayRetry(
+  error: unknown,
+  attempt: number,
+  { maxRetries, backoffMs }: Patience,
+  signal: AbortSignal,
+): Promise<boolean> {
+  signal.throwIfAborted()
+  if (attempt >= maxRetries || !isTransient(error)) return false
+  await pause(waitMs(error, backoffMs * 2 ** attempt), signal)
+  return true
+}
+
+async function pause(ms: number, signal: AbortSignal) {
+  try {
+    await delay(ms, undefined, { signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  }
+}
+
+/** Worth another try: the backend is busy, broken for the moment, or went away before it said anything. */
+function isTransient(error: unknown): boolean {
+  if (!(error instanceof OpenAI.APIError)) return isBrokenConnection(error)
+  if (error instanceof OpenAI.APIConnectionError) return true
+  if (error.status === 429) return error.code !== 'insufficient_quota'
+  return error.status !== undefined && (error.status === 408 || error.status === 409 || error.status >= 500)
+}
+
+function waitMs(error: unknown, backoff: number): number {
+  const headers = error instanceof OpenAI.APIError ? error.headers : undefined
+  const ms = Number(headers?.get('retry-after-ms') ?? Number.NaN)
+  const seconds = Number(headers?.get('retry-after') ?? Number.NaN)
+  const asked = Number.isFinite(ms) ? ms : seconds * 1000
+  return Math.min(Number.isFinite(asked) && asked >= 0 ? asked : backoff * (1 + Math.random() / 4), maxWaitMs)
+}
