@@ -1,9 +1,12 @@
 import type { ChatCompletionFunctionTool, ChatCompletionMessageParam } from 'openai/resources/chat/completions'
 import type { Completer, CompletionChunk, CompletionRequest } from './completer.ts'
+import { answerFrom, isSmallTalk, searchArguments, searchName } from './demo-search.ts'
+import { topicOf, wordsOf } from './demo-words.ts'
 
 /**
- * A model without a network, for newcomers, examples and tests: the same request gets the same answer. It calls a
- * function whose name or description shares a word with the question, and tells what the functions returned.
+ * A model without a network, for newcomers, examples and tests: the same request gets the same answer. It searches the
+ * files for all but small talk, calls a function whose name or description shares a word with the question, and tells
+ * what it has found and what the functions returned.
  */
 export function createDemoCompleter(): Completer {
   return {
@@ -55,51 +58,44 @@ function textOf({ content }: ChatCompletionMessageParam): string {
   return (content ?? []).map((part) => ('text' in part ? part.text : '')).join(' ')
 }
 
-const wordsOf = (text: string): string[] => text.toLowerCase().match(/\p{L}+|\p{N}+/gu) ?? []
-
-/** What the user said last, and what the tools returned since. */
+/** What the user said last, and what searches and functions returned since. */
 function lastExchange(messages: readonly ChatCompletionMessageParam[]) {
   const at = messages.findLastIndex((message) => message.role === 'user')
   const since = messages.slice(at + 1)
+  const searches = new Set(
+    since
+      .flatMap((message) => (message.role === 'assistant' ? (message.tool_calls ?? []) : []))
+      .flatMap((call) => (call.type === 'function' && call.function.name === searchName ? call.id : [])),
+  )
+  const returned = since.filter((message) => message.role === 'tool')
   return {
     question: at < 0 ? '' : textOf(messages[at] as ChatCompletionMessageParam),
-    outputs: since.filter((message) => message.role === 'tool').map(textOf),
+    found: returned.filter(({ tool_call_id }) => searches.has(tool_call_id)).map(textOf),
+    outputs: returned.filter(({ tool_call_id }) => !searches.has(tool_call_id)).map(textOf),
   }
 }
 
-// Words that say nothing of what a function is for.
-const commonWords = new Set(
-  'a about an and are at be by can do does for from get give has have how i in is it list me my of on or set show tell that the this to use was what when where which who will with you your'.split(
-    ' ',
-  ),
-)
-
-const stemOf = (word: string) => word.replace(/(?:ing|ed|es|s)$/, '')
-const topicOf = (text: string) =>
-  new Set(
-    wordsOf(text)
-      .filter((word) => !commonWords.has(word))
-      .map(stemOf),
-  )
-
 function callsFor({ messages, tools, tool_choice, parallel_tool_calls }: CompletionRequest): Call[] {
-  const { question, outputs } = lastExchange(messages)
-  if (outputs.length > 0 || tool_choice === 'none') return []
-  const fitting = chosen(tools, tool_choice, topicOf(question))
-  return fitting
-    .slice(0, parallel_tool_calls ? undefined : 1)
-    .map((tool) => ({ name: tool.function.name, arguments: argumentsFor(tool, question) }))
+  const { question, found, outputs } = lastExchange(messages)
+  if (found.length + outputs.length > 0 || tool_choice === 'none') return []
+  const fitting = chosen(tools, tool_choice, question)
+  return fitting.slice(0, parallel_tool_calls ? undefined : 1).map((tool) => ({
+    name: tool.function.name,
+    arguments: tool.function.name === searchName ? searchArguments(tool, question) : argumentsFor(tool, question),
+  }))
 }
 
 function chosen(
   tools: readonly ChatCompletionFunctionTool[],
   choice: CompletionRequest['tool_choice'],
-  topic: ReadonlySet<string>,
+  question: string,
 ) {
   if (typeof choice === 'object' && choice.type === 'function') {
     return tools.filter((tool) => tool.function.name === choice.function.name)
   }
+  const topic = topicOf(question)
   const fitting = tools.filter(({ function: { name, description } }) => {
+    if (name === searchName) return !isSmallTalk(question)
     const words = `${name.replace(/[_-]|(?<=\p{Ll})(?=\p{Lu})/gu, ' ')} ${description ?? ''}`
     return !topicOf(words).isDisjointFrom(topic)
   })
@@ -135,12 +131,15 @@ function argumentsFor(tool: ChatCompletionFunctionTool, question: string): Recor
 }
 
 function answerTo(request: CompletionRequest): string {
-  const { question, outputs } = lastExchange(request.messages)
+  const { question, found, outputs } = lastExchange(request.messages)
   const format = request.response_format
+  const told = found.length > 0 ? [answerFrom(found, question)] : []
   if (typeof format === 'object' && format.type !== 'text') {
-    return JSON.stringify({ question, ...(outputs.length > 0 && { outputs }) })
+    const [answer] = told
+    return JSON.stringify({ question, ...(answer && { answer }), ...(outputs.length > 0 && { outputs }) })
   }
-  if (outputs.length > 0) return `Here is what I found out: ${outputs.join('; ')}`
+  if (outputs.length > 0) told.push(`Here is what I found out: ${outputs.join('; ')}`)
+  if (told.length > 0) return told.join('\n\n')
   if (question === '') return 'Hello! I am the demo model. Ask me something.'
   return (
     `You said: “${question}”. I am the demo model: I answer without a language model behind me. ` +
