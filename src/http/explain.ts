@@ -110,8 +110,10 @@ function explainNumber(schema: TSchema, value: number, path: string): ApiError |
 
 /** Of a union, what is wrong with the branch that was meant: the one of the value's type and, for objects, its `type`. */
 function explainUnion(branches: TSchema[], value: unknown, path: string): ApiError | undefined {
-  if (branches.some((branch) => !explain(branch, value, path))) return undefined
   const flat = flattened(branches)
+  const meant = flat.find((branch) => tagsOf(branch).includes((value as { type?: unknown } | null)?.type))
+  if (meant) return explain(meant, value, path)
+  if (branches.some((branch) => !explain(branch, value, path))) return undefined
   const fitting = flat.filter((branch) => hasType(branch, value))
   if (fitting.length === 0) return wrongType(flat, value, path)
   if (fitting.every((branch) => branch.const !== undefined)) {
@@ -121,20 +123,21 @@ function explainUnion(branches: TSchema[], value: unknown, path: string): ApiErr
       path,
     )
   }
-  const tagged = fitting.filter((branch) => branch.properties?.type?.const !== undefined)
-  if (tagged.length > 1) {
+  const tags = fitting.map(tagsOf)
+  if (tags.filter((some) => some.length > 0).length > 1) {
     const { type } = value as { type?: unknown }
-    const meant = tagged.find((branch) => branch.properties.type.const === type)
-    if (meant) return explain(meant, value, path)
     const at = path === '' ? 'type' : `${path}.type`
     if (type === undefined) return problem(`Missing required parameter: '${at}'.`, at, 'missing_required_parameter')
-    return notAmong(
-      tagged.map((branch) => branch.properties.type.const),
-      type,
-      at,
-    )
+    return notAmong(tags.flat(), type, at)
   }
   return explain(fitting[0] as TSchema, value, path)
+}
+
+/** The values that an object's `type` may have, where they tell the branches of a union apart. */
+function tagsOf({ properties }: TSchema): unknown[] {
+  const type: TSchema | undefined = properties?.type
+  if (type?.anyOf) return type.anyOf.map((one: TSchema) => one.const)
+  return type?.const === undefined ? [] : [type.const]
 }
 
 const flattened = (branches: TSchema[]): TSchema[] =>
