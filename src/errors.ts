@@ -19,7 +19,7 @@ export class ApiError extends Error {
 export const invalidRequest = (message: string, where: { param?: string; code?: string } = {}) =>
   new ApiError(400, message, where)
 
-type Kind = 'file' | 'assistant' | 'thread' | 'message' | 'run' | 'run step'
+type Kind = 'vector store' | 'file batch' | 'file' | 'assistant' | 'thread' | 'message' | 'run' | 'run step'
 
 /** 404: also for ids of another thread and for deleted objects. */
 export const notFound = (kind: Kind, id: string) => new ApiError(404, `No ${kind} found with id '${id}'.`)

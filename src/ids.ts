@@ -35,3 +35,5 @@ const hexId = (prefix: string) => `${prefix}${randomBytes(16).toString('hex')}`
 export const newRequestId = () => hexId('req_')
 export const newUploadId = () => hexId('upload_')
 export const newPartId = () => hexId('part_')
+export const newVectorStoreId = () => hexId('vs_')
+export const newFileBatchId = () => hexId('vsfb_')

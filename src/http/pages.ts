@@ -1,6 +1,6 @@
 import { notFound } from '../errors.ts'
 import type { ListQuery } from '../schemas/common.ts'
-import type { Page, PageQuery } from '../store/store.ts'
+import type { Page, PageQuery } from '../store/pages.ts'
 
 /** What a query string leaves out is the newest 20. */
 export const pageQuery = <Q extends ListQuery>(query: Q): Q & PageQuery => ({

@@ -5,20 +5,14 @@ import type { RunStep } from '../schemas/run-steps.ts'
 import type { Run, RunStatus } from '../schemas/runs.ts'
 import type { Thread } from '../schemas/threads.ts'
 import type { Usage } from '../schemas/usage.ts'
-
-export interface PageQuery {
-  limit: number
-  order: 'asc' | 'desc'
-  /** Ids of objects in the same list, both exclusive. */
-  after?: string
-  before?: string
-}
-
-/**
- * A stretch of a list in the order in which its objects were inserted (`asc`) or the reverse. With `before` alone the
- * `limit` objects nearest to the cursor. `has_more`: the list goes on in the direction of paging.
- */
-export type Page<T> = { data: T[]; has_more: boolean } | { unknown_cursor: string }
+import type { Page, PageQuery } from './pages.ts'
+import type {
+  FileBatchStore,
+  IngestionStore,
+  StoredStore,
+  VectorStoreFileStore,
+  VectorStoreStore,
+} from './vector-stores.ts'
 
 /** Why an insert into a thread wrote nothing. */
 export type Refusal = { refused: 'active_run'; run_id: string } | { refused: 'no_thread' }
@@ -91,7 +85,7 @@ export interface Conversation {
   /** The newest `limit` messages (all without it) of the thread that the run has not made itself. */
   before: Message[]
   /** What the run has made. */
-  steps: RunStep[]
+  steps: StepWithSpent[]
   messages: Message[]
 }
 
@@ -118,6 +112,14 @@ export interface Store {
   threads: Omit<Objects<Thread, Pick<Thread, 'metadata' | 'tool_resources'>>, 'insert'> & {
     /** The thread with its first messages, oldest first. */
     insert(thread: Thread, messages: readonly Message[]): Promise<void>
+    /**
+     * Adds files for the code interpreter, and a vector store, which is kept only if the thread has none yet. The
+     * thread's resources then; undefined, and nothing is written, if there is no thread.
+     */
+    addResources(
+      id: string,
+      added: { code_files: readonly string[]; vector_store?: StoredStore },
+    ): Promise<Thread['tool_resources'] | undefined>
   }
 
   messages: {
@@ -194,6 +196,11 @@ export interface Store {
     /** Ends the uploads whose time is over at `now` (seconds). */
     expire(now: number): Promise<void>
   }
+
+  vectorStores: VectorStoreStore
+  vectorStoreFiles: VectorStoreFileStore
+  fileBatches: FileBatchStore
+  ingestion: IngestionStore
 
   /** Rejects if the database cannot be read. */
   ping(): Promise<void>

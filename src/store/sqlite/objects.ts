@@ -7,7 +7,8 @@ import { Message } from '../../schemas/messages.ts'
 import { RunStep } from '../../schemas/run-steps.ts'
 import { Run } from '../../schemas/runs.ts'
 import { Thread } from '../../schemas/threads.ts'
-import type { Page, PageQuery } from '../store.ts'
+import { VectorStoreFile } from '../../schemas/vector-stores.ts'
+import type { Page, PageQuery } from '../pages.ts'
 import type { Db } from './database.ts'
 import * as tables from './schema.ts'
 
@@ -35,6 +36,7 @@ export const fileFields = fieldsOf(File, tables.files)
 export const uploadFields = fieldsOf(Upload, tables.uploads)
 export const runFields = fieldsOf(Run, tables.runs)
 export const stepFields = fieldsOf(RunStep, tables.steps)
+export const vectorStoreFileFields = fieldsOf(VectorStoreFile, tables.vectorStoreFiles)
 
 interface Listed extends SQLiteTable {
   id: SQLiteColumn
@@ -43,7 +45,8 @@ interface Listed extends SQLiteTable {
 
 /**
  * One page of `table`. `select` reads whole objects; `scope` is what all objects of the list have in common.
- * Cursors are resolved to `seq`, by which every list is ordered.
+ * Cursors are resolved to `seq`, by which every list is ordered; they need only be within `cursors`, since an object may
+ * leave a list while somebody pages through it.
  */
 export function pageOf<T>(
   db: Db,
@@ -51,12 +54,13 @@ export function pageOf<T>(
   scope: SQL | undefined,
   query: PageQuery,
   select: (where: SQL | undefined, order: SQL, limit: number) => T[],
+  cursors = scope,
 ): Page<T> {
   const seqOf = (id: string) =>
     db
       .select({ seq: table.seq })
       .from(table)
-      .where(and(scope, eq(table.id, id)))
+      .where(and(cursors, eq(table.id, id)))
       .get()?.seq as number | undefined
 
   const bounds: (SQL | undefined)[] = [scope]

@@ -55,6 +55,12 @@ export function prepareRuns(db: Db) {
       .prepare(),
 
     steps: db.select(stepFields).from(steps).where(stepsOfRun).orderBy(asc(steps.seq)).prepare(),
+    stepsWithSpent: db
+      .select({ ...stepFields, spent: steps.spent })
+      .from(steps)
+      .where(stepsOfRun)
+      .orderBy(asc(steps.seq))
+      .prepare(),
     messages: db.select(messageFields).from(messages).where(messagesOfRun).orderBy(asc(messages.seq)).prepare(),
     openSteps: db
       .select({ ...stepFields, spent: steps.spent })

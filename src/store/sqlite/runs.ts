@@ -81,7 +81,7 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
     async conversation({ id: run_id, thread_id }, limit = -1) {
       // Of one moment without a transaction: nobody else adds to the thread of an active run.
       const before = statements.othersMessages.all({ thread_id, run_id, limit }).reverse()
-      const steps = statements.steps.all({ run_id })
+      const steps = statements.stepsWithSpent.all({ run_id })
       return { before, steps, messages: steps.length === 0 ? [] : statements.messages.all({ run_id }) }
     },
 

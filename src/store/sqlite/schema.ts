@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { customType, index, integer, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { customType, index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import { activeStatuses } from '../../runs/lifecycle.ts'
 import type { Assistant } from '../../schemas/assistants.ts'
 import type { Metadata } from '../../schemas/common.ts'
@@ -9,6 +9,7 @@ import type { RunStep } from '../../schemas/run-steps.ts'
 import type { Run } from '../../schemas/runs.ts'
 import type { Tool, ToolResources } from '../../schemas/tools.ts'
 import type { Usage } from '../../schemas/usage.ts'
+import type { Attributes, StaticChunking, VectorStore, VectorStoreFile } from '../../schemas/vector-stores.ts'
 
 // Drizzle's own JSON column would write the text `null` for a null that is given to a prepared statement.
 const json = <T>() =>
@@ -191,4 +192,70 @@ export const steps = sqliteTable(
     spent: json<Usage>(),
   },
   (table) => [index('steps_of_run').on(table.run_id, table.seq)],
+)
+
+export const vectorStores = sqliteTable('vector_stores', {
+  ...base(),
+  name: text(),
+  description: text(),
+  expires_after: json<NonNullable<VectorStore['expires_after']>>(),
+  expires_at: integer(),
+  last_active_at: integer(),
+})
+
+const vector_store_id = () =>
+  text()
+    .notNull()
+    .references(() => vectorStores.id, { onDelete: 'cascade' })
+
+export const vectorStoreFiles = sqliteTable(
+  'vector_store_files',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    /** The file's: a file may be part of many stores. */
+    id: text()
+      .notNull()
+      .references(() => files.id, { onDelete: 'cascade' }),
+    created_at: integer().notNull(),
+    vector_store_id: vector_store_id(),
+    status: text().$type<VectorStoreFile['status']>().notNull(),
+    usage_bytes: integer().notNull(),
+    last_error: json<NonNullable<VectorStoreFile['last_error']>>(),
+    chunking_strategy: json<StaticChunking>().notNull(),
+    attributes: json<Attributes>().notNull(),
+    /** The embedding model of its vectors. */
+    embedded_by: text(),
+    /** As for runs. */
+    lease_id: text(),
+    available_at: integer(),
+  },
+  (table) => [
+    uniqueIndex('file_of_store').on(table.vector_store_id, table.id),
+    // Covers the counts that every answer about a store has.
+    index('counts_of_store').on(table.vector_store_id, table.status, table.usage_bytes),
+    index('places_of_file').on(table.id),
+    index('files_to_do').on(table.available_at, table.seq).where(sql`${table.available_at} IS NOT NULL`),
+    index('files_by_lease').on(table.lease_id).where(sql`${table.lease_id} IS NOT NULL`),
+  ],
+)
+
+export const fileBatches = sqliteTable('file_batches', {
+  seq: integer().primaryKey({ autoIncrement: true }),
+  id: text().notNull().unique(),
+  created_at: integer().notNull(),
+  vector_store_id: vector_store_id(),
+  is_cancelled: integer({ mode: 'boolean' }).notNull(),
+})
+
+export const filesOfBatches = sqliteTable(
+  'files_of_batches',
+  {
+    batch: integer()
+      .notNull()
+      .references(() => fileBatches.seq, { onDelete: 'cascade' }),
+    entry: integer()
+      .notNull()
+      .references(() => vectorStoreFiles.seq, { onDelete: 'cascade' }),
+  },
+  (table) => [primaryKey({ columns: [table.batch, table.entry] }), index('batches_of_file').on(table.entry)],
 )

@@ -3,10 +3,12 @@ import type { Clock } from '../../clock.ts'
 import type { Store } from '../store.ts'
 import { type DatabaseOptions, type Db, given, openDatabase, prepareInsert } from './database.ts'
 import { createFiles, createUploads } from './files.ts'
+import { createIngestion } from './ingestion.ts'
 import { assistantFields, pageOf, stepFields } from './objects.ts'
 import { createRuns } from './runs.ts'
 import { assistants, steps } from './schema.ts'
 import { createMessages, createThreads, prepareThreads } from './threads.ts'
+import { createFileBatches, createVectorStoreFiles, createVectorStores } from './vector-stores.ts'
 
 export function createSqliteStore(options: DatabaseOptions, clock: Clock): Store {
   const db = openDatabase(options)
@@ -19,6 +21,10 @@ export function createSqliteStore(options: DatabaseOptions, clock: Clock): Store
     steps: createSteps(db),
     files: createFiles(db),
     uploads: createUploads(db),
+    vectorStores: createVectorStores(db),
+    vectorStoreFiles: createVectorStoreFiles(db),
+    fileBatches: createFileBatches(db),
+    ingestion: createIngestion(db, clock),
     async ping() {
       db.get(sql`SELECT 1`)
     },

@@ -4,7 +4,7 @@ import type { Message } from '../../schemas/messages.ts'
 import type { Refusal, Store } from '../store.ts'
 import { allGiven, type Db, given, prepareInsert } from './database.ts'
 import { messageFields, pageOf, runFields, threadFields } from './objects.ts'
-import { messages, runs, threads } from './schema.ts'
+import { messages, runs, threads, vectorStores } from './schema.ts'
 
 /** The statements that whatever adds to a thread shares. */
 export function prepareThreads(db: Db) {
@@ -46,6 +46,23 @@ export function createThreads(db: Db, statements: ThreadStatements): Store['thre
       db.atomically(() => {
         statements.insertThread.run({ ...thread })
         statements.insertMessages(first)
+      })
+    },
+    async addResources(id, { code_files, vector_store }) {
+      return db.atomically(() => {
+        const thread = statements.thread.get({ id })
+        if (!thread) return undefined
+        const { code_interpreter, file_search } = thread.tool_resources
+        const needsStore = vector_store && !file_search?.vector_store_ids.length
+        if (needsStore) db.insert(vectorStores).values(vector_store).run()
+        const file_ids = [...new Set([...(code_interpreter?.file_ids ?? []), ...code_files])]
+        const tool_resources = {
+          ...thread.tool_resources,
+          ...(file_ids.length > 0 && { code_interpreter: { file_ids } }),
+          ...(needsStore && { file_search: { vector_store_ids: [vector_store.id] } }),
+        }
+        db.update(threads).set({ tool_resources }).where(eq(threads.id, id)).run()
+        return tool_resources
       })
     },
     async get(id) {
