@@ -13,12 +13,14 @@ import { runStepRoutes } from './routes/run-steps.ts'
 import { runRoutes } from './routes/runs.ts'
 import { threadRoutes } from './routes/threads.ts'
 import { uploadRoutes } from './routes/uploads.ts'
+import { fileBatchRoutes, vectorStoreFileRoutes, vectorStoreRoutes } from './routes/vector-stores.ts'
 import type { Services } from './services.ts'
 
 const bodyLimit = 32 * 1024 * 1024
 
 /** The HTTP server, wired and not listening. Closing it closes no service. */
-export function buildApp({ config, logger, clock, store, catalog, runs, follower, files }: Services): FastifyInstance {
+export function buildApp(services: Services): FastifyInstance {
+  const { config, logger, clock, store, catalog, runs, follower, files, vectorStores, resources } = services
   const app: FastifyInstance = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -41,13 +43,16 @@ export function buildApp({ config, logger, clock, store, catalog, runs, follower
     async (v1) => {
       // differs: the `OpenAI-Beta` header is not asked for; old proxies drop it.
       useAuth(v1, config.API_KEYS)
-      v1.register(assistantRoutes, { store, clock })
-      v1.register(threadRoutes, { store, runs, clock })
-      v1.register(messageRoutes, { store, clock })
+      v1.register(assistantRoutes, { store, resources, clock })
+      v1.register(threadRoutes, { store, runs, resources, clock })
+      v1.register(messageRoutes, { store, resources, clock })
       v1.register(runRoutes, { store, runs, follower })
       v1.register(runStepRoutes, { store })
       v1.register(fileRoutes, { store, files })
       v1.register(uploadRoutes, { files })
+      for (const routes of [vectorStoreRoutes, vectorStoreFileRoutes, fileBatchRoutes]) {
+        v1.register(routes, { store, vectorStores, clock })
+      }
       v1.register(modelRoutes, { catalog })
     },
     { prefix: '/v1' },

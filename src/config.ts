@@ -12,6 +12,7 @@ const Environment = Type.Object({
   SQLITE_SYNCHRONOUS: Type.Union([Type.Literal('NORMAL'), Type.Literal('FULL')], { default: 'NORMAL' }),
   OPENAI_BASE_URL: Type.Optional(Type.String({ pattern: '^https?://.', meaning: 'an http:// or https:// URL' })),
   OPENAI_API_KEY: Type.Optional(Type.String()),
+  EMBEDDING_MODEL: Type.Optional(Type.String()),
   API_KEYS: Type.Optional(Type.String()),
   LOG_LEVEL: Type.Union(
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
@@ -20,6 +21,7 @@ const Environment = Type.Object({
   RUN_EXPIRY_SECONDS: Whole({ minimum: 1, maximum: 86_400, default: 600 }),
   RUN_LEASE_SECONDS: Whole({ minimum: 1, maximum: 3600, default: 15 }),
   RUN_CONCURRENCY: Whole({ minimum: 1, maximum: 10_000, default: 128 }),
+  INGESTION_CONCURRENCY: Whole({ minimum: 1, maximum: 64, default: 2 }),
   BACKEND_RETRIES: Whole({ minimum: 0, maximum: 10, default: 2 }),
   SHUTDOWN_SECONDS: Whole({ minimum: 0, maximum: 600, default: 8 }),
 })

@@ -13,12 +13,13 @@ const sweepMs = 3_600_000
 
 /** Listens and works on runs. */
 export async function serve(services: Services): Promise<Server> {
-  const { config, logger, executor, bus, store, files } = services
+  const { config, logger, executor, ingestor, bus, files } = services
   const app = buildApp(services)
   const { HOST: host, PORT: port } = config
   await app.listen({ host, port, listenTextResolver: (url) => `listening on ${url}/v1` })
   executor.start()
-  const sweep = () => files.sweep().catch((error) => logger.error(error, 'old files could not be deleted'))
+  ingestor.start()
+  const sweep = () => files.sweep().catch((error) => logger.error(error, 'not all that is over could be deleted'))
   const sweeping = setInterval(sweep, sweepMs)
   void sweep()
   const address = app.server.address() as AddressInfo
@@ -35,7 +36,7 @@ export async function serve(services: Services): Promise<Server> {
       const closing = setInterval(() => app.server.closeIdleConnections(), 50)
       await closed
       clearInterval(closing)
-      await store.close()
+      await services.close()
     },
   }
 }

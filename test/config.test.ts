@@ -22,11 +22,13 @@ test('nothing needs to be configured', () => {
     SQLITE_SYNCHRONOUS: 'NORMAL',
     OPENAI_BASE_URL: undefined,
     OPENAI_API_KEY: undefined,
+    EMBEDDING_MODEL: undefined,
     API_KEYS: [],
     LOG_LEVEL: 'info',
     RUN_EXPIRY_SECONDS: 600,
     RUN_LEASE_SECONDS: 15,
     RUN_CONCURRENCY: 128,
+    INGESTION_CONCURRENCY: 2,
     BACKEND_RETRIES: 2,
     SHUTDOWN_SECONDS: 8,
   })
@@ -46,6 +48,7 @@ describe('each variable is read, and a bad value is refused in a sentence that n
     ['RUN_EXPIRY_SECONDS', 1, 86_400],
     ['RUN_LEASE_SECONDS', 1, 3600],
     ['RUN_CONCURRENCY', 1, 10_000],
+    ['INGESTION_CONCURRENCY', 1, 64],
     ['BACKEND_RETRIES', 0, 10],
     ['SHUTDOWN_SECONDS', 0, 600],
   ] as const)('%s, from %i to %i', ([name, from, to]) => {
@@ -136,7 +139,7 @@ describe('.env.example', () => {
   })
 
   test('says what each variable is without being told', () => {
-    const { API_KEYS, OPENAI_API_KEY, OPENAI_BASE_URL, ...defaults } = readConfig({})
+    const { API_KEYS, EMBEDDING_MODEL, OPENAI_API_KEY, OPENAI_BASE_URL, ...defaults } = readConfig({})
     const values = Object.fromEntries(listed)
     for (const [name, value] of Object.entries(defaults)) expect(values[name], name).toBe(String(value))
   })

@@ -54,6 +54,7 @@ describe('an assistant', () => {
 
   test('keeps every field as it was sent', async () => {
     const h = await startApp()
+    const { id: vs } = await h.client.vectorStores.create({})
     const fields = {
       name: 'Tutor',
       description: 'Explains',
@@ -68,7 +69,7 @@ describe('an assistant', () => {
       top_p: 0.5,
       temperature: 0,
       reasoning_effort: 'high' as const,
-      tool_resources: { code_interpreter: { file_ids: ['file-a'] }, file_search: { vector_store_ids: ['vs_a'] } },
+      tool_resources: { code_interpreter: { file_ids: ['file-a'] }, file_search: { vector_store_ids: [vs] } },
       metadata: { a: 'b', '': '' },
       response_format: { type: 'text' as const },
     }
@@ -112,6 +113,7 @@ describe('an assistant', () => {
 
   test('has an entry in its tool resources for each tool that wants one', async () => {
     const h = await startApp()
+    const { id: vs } = await h.client.vectorStores.create({})
     const resourcesOf = async (body: object) => {
       const answer = await h.send('POST', '/v1/assistants', { model: 'demo', ...body })
       return ((await answer.json()) as { tool_resources: object }).tool_resources
@@ -119,7 +121,7 @@ describe('an assistant', () => {
     expect(await resourcesOf({ tools: [{ type: 'function', function: { name: 'f' } }] })).toEqual({})
     expect(await resourcesOf({ tools: [{ type: 'code_interpreter' }] })).toEqual({ code_interpreter: { file_ids: [] } })
     expect(await resourcesOf({ tools: [{ type: 'file_search' }] })).toEqual({ file_search: { vector_store_ids: [] } })
-    const given = { file_search: { vector_store_ids: ['vs_a'] } }
+    const given = { file_search: { vector_store_ids: [vs] } }
     expect(await resourcesOf({ tool_resources: given })).toEqual(given)
   })
 
@@ -136,6 +138,7 @@ describe('an assistant', () => {
 
   test('modified: given keys replace, absent ones stay', async () => {
     const h = await startApp()
+    const { id: vs } = await h.client.vectorStores.create({})
     const { assistants } = h.client.beta
     const before = await assistants.create({
       model: 'demo',
@@ -143,7 +146,7 @@ describe('an assistant', () => {
       temperature: 0.5,
       tools: [{ type: 'code_interpreter' }],
       metadata: { a: '1', b: '2' },
-      tool_resources: { code_interpreter: { file_ids: ['file-a'] }, file_search: { vector_store_ids: ['vs_a'] } },
+      tool_resources: { code_interpreter: { file_ids: ['file-a'] }, file_search: { vector_store_ids: [vs] } },
     })
     h.time.now += 5000
     expect(await assistants.update(before.id, {})).toEqual(before)
@@ -162,7 +165,7 @@ describe('an assistant', () => {
       tools: [
         { type: 'function', function: { name: 'f', parameters: { type: 'object', properties: {} }, strict: false } },
       ],
-      tool_resources: { code_interpreter: { file_ids: ['file-b'] }, file_search: { vector_store_ids: ['vs_a'] } },
+      tool_resources: { code_interpreter: { file_ids: ['file-b'] }, file_search: { vector_store_ids: [vs] } },
     })
     expect(await assistants.retrieve(before.id)).toEqual(after)
   })
@@ -188,7 +191,8 @@ describe('an assistant', () => {
 
   test('modified with null: its tool resources are given up', async () => {
     const h = await startApp()
-    const tool_resources = { code_interpreter: { file_ids: ['file-a'] }, file_search: { vector_store_ids: ['vs_a'] } }
+    const { id: vs } = await h.client.vectorStores.create({})
+    const tool_resources = { code_interpreter: { file_ids: ['file-a'] }, file_search: { vector_store_ids: [vs] } }
     const { id } = await h.client.beta.assistants.create({ model: 'demo', tool_resources })
     const one = await h.client.beta.assistants.update(id, { tool_resources: { code_interpreter: { file_ids: [] } } })
     expect(one.tool_resources).toEqual({ ...tool_resources, code_interpreter: { file_ids: [] } })
@@ -237,9 +241,10 @@ describe('a thread', () => {
 
   test('keeps what it is given, and its keys are replaced one by one', async () => {
     const h = await startApp()
+    const { id: vs } = await h.client.vectorStores.create({})
     const { threads } = h.client.beta
     const code_interpreter = { file_ids: ['file-a'] }
-    const file_search = { vector_store_ids: ['vs_a'] }
+    const file_search = { vector_store_ids: [vs] }
     const before = await threads.create({ metadata: { a: '1' }, tool_resources: { code_interpreter } })
     expect(before).toMatchObject({ metadata: { a: '1' }, tool_resources: { code_interpreter } })
     expect(await threads.update(before.id, {})).toEqual(before)
@@ -284,6 +289,7 @@ describe('a message', () => {
 
   test('keeps its parts in order, with the detail of images filled in', async () => {
     const h = await startApp()
+    const { id: file_id } = await h.client.files.create({ file: new File(['a'], 'a.txt'), purpose: 'assistants' })
     const { id } = await h.client.beta.threads.create()
     const message = await h.client.beta.threads.messages.create(id, {
       role: 'assistant',
@@ -294,7 +300,7 @@ describe('a message', () => {
         { type: 'image_file', image_file: { file_id: 'file-a' } },
         { type: 'image_file', image_file: { file_id: 'file_b', detail: 'high' } },
       ],
-      attachments: [{ file_id: 'file-a', tools: [{ type: 'code_interpreter' }, { type: 'file_search' }] }],
+      attachments: [{ file_id, tools: [{ type: 'code_interpreter' }, { type: 'file_search' }] }],
       metadata: { a: 'b' },
     })
     expect(message).toEqual({
@@ -308,7 +314,7 @@ describe('a message', () => {
         { type: 'image_file', image_file: { file_id: 'file-a', detail: 'auto' } },
         { type: 'image_file', image_file: { file_id: 'file_b', detail: 'high' } },
       ],
-      attachments: [{ file_id: 'file-a', tools: [{ type: 'code_interpreter' }, { type: 'file_search' }] }],
+      attachments: [{ file_id, tools: [{ type: 'code_interpreter' }, { type: 'file_search' }] }],
       metadata: { a: 'b' },
     })
   })
@@ -389,6 +395,7 @@ describe('a run', () => {
 
   test('takes every setting from its assistant, also where the request says null', async () => {
     const h = await startApp({ started: false })
+    const { id: vs } = await h.client.vectorStores.create({})
     const settings = {
       model: 'm2',
       instructions: 'Be brief.',
@@ -397,7 +404,7 @@ describe('a run', () => {
       top_p: 0,
       reasoning_effort: 'low' as const,
       response_format: { type: 'json_object' as const },
-      tool_resources: { file_search: { vector_store_ids: ['vs_a'] } },
+      tool_resources: { file_search: { vector_store_ids: [vs] } },
     }
     const { id: assistant_id } = await h.client.beta.assistants.create({ ...settings, metadata: { of: 'assistant' } })
     const nulls = Object.fromEntries(Object.keys(settings).map((key) => [key, null]))

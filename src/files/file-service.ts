@@ -3,6 +3,7 @@ import { BlobTooLargeError } from '../blobs.ts'
 import { type Clock, seconds } from '../clock.ts'
 import { ApiError, invalidRequest } from '../errors.ts'
 import { newId, newPartId, newUploadId } from '../ids.ts'
+import type { Ingestor } from '../retrieval/ingest.ts'
 import type { CompleteUpload, CreateUpload, File, FileForm, Upload, UploadPart } from '../schemas/files.ts'
 import type { Store } from '../store/store.ts'
 
@@ -36,11 +37,11 @@ export interface FileService {
   /** Throws an ApiError, and leaves the upload pending, if the parts are not what was announced. */
   complete(upload_id: string, body: CompleteUpload): Promise<Upload & { file: File }>
   cancel(upload_id: string): Promise<Upload>
-  /** Deletes what is over, and bytes that belong to nothing. */
+  /** Deletes what is over, and whatever else is kept and belongs to nothing. */
   sweep(): Promise<void>
 }
 
-export function createFileService(store: Store, blobs: Blobs, clock: Clock): FileService {
+export function createFileService(store: Store, blobs: Blobs, ingestor: Ingestor, clock: Clock): FileService {
   const noFile = (id: string) => new ApiError(404, `No such File object: ${id}`, { param: 'id' })
 
   async function existing(id: string): Promise<File> {
@@ -104,7 +105,9 @@ export function createFileService(store: Store, blobs: Blobs, clock: Clock): Fil
 
     async delete(id) {
       await existing(id)
+      const places = await store.vectorStoreFiles.keysOf(id)
       if (!(await store.files.delete(id))) throw noFile(id)
+      await ingestor.forget(places)
       await blobs.delete(id)
     },
 
@@ -172,6 +175,7 @@ export function createFileService(store: Store, blobs: Blobs, clock: Clock): Fil
       await store.files.expire(seconds(clock))
       await store.uploads.expire(seconds(clock))
       for (const key of await store.files.unknown(await blobs.keysBefore(clock() - orphanMs))) await blobs.delete(key)
+      await ingestor.reconcile()
     },
   }
 }

@@ -8,8 +8,9 @@ import { checkFormat } from '../runs/new-run.ts'
 import { type Assistant, CreateAssistant, ModifyAssistant } from '../schemas/assistants.ts'
 import { ListQuery } from '../schemas/common.ts'
 import { AssistantParams } from '../schemas/params.ts'
-import { completeResources, completeTools, merged } from '../schemas/tools.ts'
+import { completeTools, merged } from '../schemas/tools.ts'
 import type { Store } from '../store/store.ts'
+import type { Resources } from '../vector-stores/resources.ts'
 
 const defaults = {
   name: null,
@@ -22,6 +23,12 @@ const defaults = {
   response_format: 'auto',
 } satisfies Partial<Assistant>
 
+interface Options {
+  store: Store
+  resources: Resources
+  clock: Clock
+}
+
 type Settings = Pick<Assistant, keyof typeof defaults>
 
 /** The settings that a body names; a null stands for the default. */
@@ -30,10 +37,7 @@ function settingsIn(body: Partial<ModifyAssistant>): Partial<Settings> {
   return Object.fromEntries(named.map((key) => [key, body[key] ?? defaults[key]]))
 }
 
-export const assistantRoutes: FastifyPluginAsyncTypebox<{ store: Store; clock: Clock }> = async (
-  app,
-  { store, clock },
-) => {
+export const assistantRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { store, resources, clock }) => {
   app.post('/assistants', { schema: { body: CreateAssistant } }, async ({ body }): Promise<Assistant> => {
     const tools = completeTools(body.tools ?? [])
     const assistant: Assistant = {
@@ -42,11 +46,12 @@ export const assistantRoutes: FastifyPluginAsyncTypebox<{ store: Store; clock: C
       created_at: seconds(clock),
       model: body.model,
       tools,
-      tool_resources: completeResources(body.tool_resources, tools),
+      tool_resources: {},
       ...defaults,
       ...settingsIn(body),
     }
     checkFormat(assistant.response_format, tools)
+    assistant.tool_resources = await resources.ofAssistant(body.tool_resources, tools)
     await store.assistants.insert(assistant)
     return assistant
   })
@@ -71,7 +76,7 @@ export const assistantRoutes: FastifyPluginAsyncTypebox<{ store: Store; clock: C
         ...(body.model !== undefined && { model: body.model }),
         ...settings,
         tools,
-        tool_resources: completeResources(merged(before.tool_resources, body.tool_resources), tools),
+        tool_resources: await resources.ofAssistant(merged(before.tool_resources, body.tool_resources), tools),
       })
       if (!assistant) throw notFound('assistant', id)
       return assistant

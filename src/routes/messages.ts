@@ -7,11 +7,15 @@ import { newMessage } from '../runs/new-run.ts'
 import { CreateMessage, MessageListQuery, ModifyMessage } from '../schemas/messages.ts'
 import { MessageParams, ThreadParams } from '../schemas/params.ts'
 import type { Store } from '../store/store.ts'
+import type { Resources } from '../vector-stores/resources.ts'
 
-export const messageRoutes: FastifyPluginAsyncTypebox<{ store: Store; clock: Clock }> = async (
-  app,
-  { store, clock },
-) => {
+interface Options {
+  store: Store
+  resources: Resources
+  clock: Clock
+}
+
+export const messageRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { store, resources, clock }) => {
   async function missing(thread_id: string, id: string) {
     await existingThread(store, thread_id)
     return notFound('message', id)
@@ -22,6 +26,10 @@ export const messageRoutes: FastifyPluginAsyncTypebox<{ store: Store; clock: Clo
     { schema: { params: ThreadParams, body: CreateMessage } },
     async ({ params: { thread_id }, body }) => {
       const message = newMessage(body, thread_id, seconds(clock))
+      // A run that begins with the message finds its files; a thread that refuses the message gets none of them.
+      if (message.attachments.length > 0 && !(await store.runs.active(thread_id))) {
+        await resources.attach(thread_id, [message])
+      }
       const refusal = await store.messages.insert(message)
       if (!refusal) return message
       if (refusal.refused === 'no_thread') throw notFound('thread', thread_id)

@@ -1,9 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { notFound } from '../errors.ts'
+import { includesContent } from '../http/include.ts'
 import { listOf, pageQuery } from '../http/pages.ts'
 import { existingRun } from '../runs/existing.ts'
 import { ListQuery } from '../schemas/common.ts'
 import { RunParams, StepParams } from '../schemas/params.ts'
+import { shownStep } from '../schemas/run-steps.ts'
 import type { Store } from '../store/store.ts'
 
 export const runStepRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async (app, { store }) => {
@@ -11,15 +13,22 @@ export const runStepRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async 
     '/threads/:thread_id/runs/:run_id/steps',
     { schema: { params: RunParams, querystring: ListQuery } },
     async ({ params, query }) => {
+      const withContent = includesContent(query)
       await existingRun(store, params.thread_id, params.run_id)
-      return listOf('run step', await store.steps.page(params.run_id, pageQuery(query)))
+      const { data, ...envelope } = listOf('run step', await store.steps.page(params.run_id, pageQuery(query)))
+      return { ...envelope, data: data.map((step) => shownStep(step, withContent)) }
     },
   )
 
-  app.get('/threads/:thread_id/runs/:run_id/steps/:step_id', { schema: { params: StepParams } }, async ({ params }) => {
-    await existingRun(store, params.thread_id, params.run_id)
-    const step = await store.steps.get(params.run_id, params.step_id)
-    if (!step) throw notFound('run step', params.step_id)
-    return step
-  })
+  app.get(
+    '/threads/:thread_id/runs/:run_id/steps/:step_id',
+    { schema: { params: StepParams } },
+    async ({ params, query }) => {
+      const withContent = includesContent(query)
+      await existingRun(store, params.thread_id, params.run_id)
+      const step = await store.steps.get(params.run_id, params.step_id)
+      if (!step) throw notFound('run step', params.step_id)
+      return shownStep(step, withContent)
+    },
+  )
 }

@@ -8,18 +8,21 @@ import type { RunService } from '../runs/run-service.ts'
 import { ListQuery } from '../schemas/common.ts'
 import { ThreadParams } from '../schemas/params.ts'
 import { CreateThread, ModifyThread } from '../schemas/threads.ts'
-import { completeResources, merged } from '../schemas/tools.ts'
+import { merged } from '../schemas/tools.ts'
 import type { Store } from '../store/store.ts'
+import type { Resources } from '../vector-stores/resources.ts'
 
 interface Options {
   store: Store
   runs: RunService
+  resources: Resources
   clock: Clock
 }
 
-export const threadRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { store, runs, clock }) => {
+export const threadRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { store, runs, resources, clock }) => {
   app.post('/threads', { schema: { body: CreateThread } }, async ({ body }) => {
     const { thread, messages } = newThread(body, seconds(clock))
+    thread.tool_resources = await resources.ofNewThread(body.tool_resources, messages)
     await store.threads.insert(thread, messages)
     return thread
   })
@@ -40,7 +43,7 @@ export const threadRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { st
       const before = await existingThread(store, id)
       const thread = await store.threads.update(id, {
         ...(body.metadata !== undefined && { metadata: body.metadata ?? {} }),
-        tool_resources: completeResources(merged(before.tool_resources, body.tool_resources), []),
+        tool_resources: await resources.ofThread(merged(before.tool_resources, body.tool_resources)),
       })
       if (!thread) throw notFound('thread', id)
       return thread

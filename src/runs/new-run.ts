@@ -4,7 +4,7 @@ import type { Assistant } from '../schemas/assistants.ts'
 import { type CreateMessage, completeContent, type Message } from '../schemas/messages.ts'
 import type { CreateRun, CreateThreadAndRun, Run } from '../schemas/runs.ts'
 import type { CreateThread, Thread } from '../schemas/threads.ts'
-import { completeResources, completeTools } from '../schemas/tools.ts'
+import { completeTools } from '../schemas/tools.ts'
 
 /** A message of the client's, as stored. `now` in seconds, here as below. */
 export function newMessage(body: CreateMessage, thread_id: string, now: number): Message {
@@ -26,13 +26,14 @@ export function newMessage(body: CreateMessage, thread_id: string, now: number):
   }
 }
 
+/** Without its tool resources, some of which must be made first. */
 export function newThread(body: CreateThread, now: number): { thread: Thread; messages: Message[] } {
   const thread: Thread = {
     id: newId('thread_'),
     object: 'thread',
     created_at: now,
     metadata: body.metadata ?? {},
-    tool_resources: completeResources(body.tool_resources, []),
+    tool_resources: {},
   }
   return { thread, messages: (body.messages ?? []).map((message) => newMessage(message, thread.id, now)) }
 }
@@ -66,7 +67,7 @@ export function newRun(
     model: body.model ?? assistant.model,
     instructions: instructionsOf(body, assistant),
     tools,
-    tool_resources: body.tool_resources ? completeResources(body.tool_resources, tools) : assistant.tool_resources,
+    tool_resources: assistant.tool_resources,
     metadata: body.metadata ?? {},
     temperature: body.temperature ?? assistant.temperature,
     top_p: body.top_p ?? assistant.top_p,

@@ -4,7 +4,9 @@ import type { EventBus } from '../events/bus.ts'
 import type { StreamEvent } from '../schemas/events.ts'
 import type { CreateRun, CreateThreadAndRun, Run, SubmitToolOutputs } from '../schemas/runs.ts'
 import type { Thread } from '../schemas/threads.ts'
+import { completeResources } from '../schemas/tools.ts'
 import type { Refusal, RunChange, StepWithSpent, Store } from '../store/store.ts'
+import type { Resources } from '../vector-stores/resources.ts'
 import type { Recorder } from './commit.ts'
 import type { Executor } from './executor.ts'
 import { existingAssistant, existingRun, existingThread } from './existing.ts'
@@ -37,12 +39,13 @@ export interface RunServiceOptions {
   recorder: Recorder
   bus: EventBus
   executor: Executor
+  resources: Resources
   clock: Clock
   expirySeconds: number
 }
 
 export function createRunService(options: RunServiceOptions): RunService {
-  const { store, recorder, bus, executor, clock, expirySeconds } = options
+  const { store, recorder, bus, executor, resources, clock, expirySeconds } = options
 
   /** The listener is there before the run is, so that no event is missed. */
   async function begin(
@@ -74,12 +77,16 @@ export function createRunService(options: RunServiceOptions): RunService {
 
   return {
     async start(thread_id, body, listening) {
-      await existingThread(store, thread_id)
+      const thread = await existingThread(store, thread_id)
       const assistant = await existingAssistant(store, body.assistant_id)
       const run = newRun(body, assistant, thread_id, seconds(clock), expirySeconds)
       const messages = (body.additional_messages ?? []).map((message) => newMessage(message, thread_id, run.created_at))
       const asked = messages.some((message) => message.role === 'user') || (await store.messages.anyFromUser(thread_id))
       checkThread(run, asked)
+      await resources.checkStores(run, thread.tool_resources)
+      const active = messages.length > 0 && (await store.runs.active(thread_id))
+      if (active) throw refusalError({ refused: 'active_run', run_id: active.id }, thread_id)
+      await resources.attach(thread_id, messages)
       return begin(run, messages, undefined, listening)
     },
 
@@ -92,6 +99,9 @@ export function createRunService(options: RunServiceOptions): RunService {
         run,
         messages.some((message) => message.role === 'user'),
       )
+      if (body.tool_resources) run.tool_resources = await resources.ofAssistant(body.tool_resources, run.tools)
+      await resources.checkStores(run, completeResources(body.thread?.tool_resources, []))
+      thread.tool_resources = await resources.ofNewThread(body.thread?.tool_resources, messages)
       return begin(run, messages, thread, listening)
     },
 

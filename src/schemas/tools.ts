@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { invalidRequest } from '../errors.ts'
-import { Closed, Defaulted, Id, Metadata, Nullable, OneOf, OpenObject } from './common.ts'
+import { Closed, Defaulted, Id, Nullable, OneOf, OpenObject } from './common.ts'
+import { StoreHelper } from './vector-stores.ts'
 
 const Ranker = OneOf('auto', 'default_2024_08_21')
 const CodeInterpreterTool = Closed({ type: Type.Literal('code_interpreter') })
@@ -63,33 +63,13 @@ export const AttachmentTool = Type.Union([CodeInterpreterTool, FileSearchTypeOnl
 const CodeInterpreterFiles = Closed({ file_ids: Type.Optional(Type.Array(Id('file'), { maxItems: 20 })) })
 const VectorStoreIds = Type.Optional(Type.Array(Id('vs'), { maxItems: 1 }))
 
-const ChunkingStrategy = Type.Union([
-  Closed({ type: Type.Literal('auto') }),
-  Closed({
-    type: Type.Literal('static'),
-    static: Closed({
-      max_chunk_size_tokens: Type.Integer({ minimum: 100, maximum: 4096 }),
-      chunk_overlap_tokens: Type.Integer({ minimum: 0 }),
-    }),
-  }),
-])
-
 /** Tool resources of a create call, with the helper that makes a vector store. */
 export const CreateToolResources = Closed({
   code_interpreter: Defaulted(CodeInterpreterFiles),
   file_search: Defaulted(
     Closed({
       vector_store_ids: VectorStoreIds,
-      vector_stores: Type.Optional(
-        Type.Array(
-          Closed({
-            file_ids: Type.Optional(Type.Array(Id('file'), { maxItems: 10_000 })),
-            chunking_strategy: Type.Optional(ChunkingStrategy),
-            metadata: Defaulted(Metadata),
-          }),
-          { maxItems: 1 },
-        ),
-      ),
+      vector_stores: Type.Optional(Type.Array(StoreHelper, { maxItems: 1 })),
     }),
   ),
 })
@@ -177,13 +157,6 @@ export function completeResources(
   given: CreateToolResources | null | undefined,
   tools: readonly Tool[],
 ): ToolResources {
-  if (given?.file_search?.vector_stores?.length) {
-    // differs: the helper needs vector stores, which this server does not have yet.
-    throw invalidRequest('Vector stores are not served here yet, so none can be created.', {
-      param: 'tool_resources.file_search.vector_stores',
-      code: 'unsupported_parameter',
-    })
-  }
   const enabled = new Set(tools.map((tool) => tool.type))
   const resources: ToolResources = {}
   if (given?.code_interpreter || enabled.has('code_interpreter')) {
