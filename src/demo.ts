@@ -1,20 +1,30 @@
-/** The story of a function call, told by the official SDK against a server that this program starts. */
-import { mkdtempSync, rmSync } from 'node:fs'
+/** Two stories, of a function call and of a search, told by the official SDK against a server that this program starts. */
+import { createReadStream, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import type { AssistantStream } from 'openai/lib/AssistantStream'
+import type { Annotation } from 'openai/resources/beta/threads/messages'
+import type { FileSearchToolCall } from 'openai/resources/beta/threads/runs/steps'
 import { pino } from 'pino'
 import { readConfig } from './config.ts'
 import { serve } from './server.ts'
 import { createServices } from './services.ts'
 
+const documents = ['project-phoenix-plan.pdf', 'project-phoenix-budget.docx', 'project-phoenix-notes.md']
 const folder = mkdtempSync(join(tmpdir(), 'assistants-demo-'))
-const config = readConfig({ PORT: '0', DATABASE_URL: `sqlite:${join(folder, 'demo.db')}` })
+const config = readConfig({
+  PORT: '0',
+  DATABASE_URL: `sqlite:${join(folder, 'demo.db')}`,
+  DATA_DIR: join(folder, 'data'),
+})
 const server = await serve(createServices(config, pino({ level: 'warn' })))
 
 try {
-  await story(new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'sk-test-001' }))
+  const openai = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'sk-test-001' })
+  await tellOfFunction(openai)
+  say('\n')
+  await tellOfSearch(openai)
 } finally {
   await server.close()
   rmSync(folder, { recursive: true })
@@ -24,7 +34,7 @@ function say(text: string) {
   process.stdout.write(text)
 }
 
-async function story(openai: OpenAI) {
+async function tellOfFunction(openai: OpenAI) {
   const { assistants, threads } = openai.beta
 
   const assistant = await assistants.create({
@@ -65,6 +75,47 @@ async function story(openai: OpenAI) {
   say(`The run is ${finished.status} after ${steps.data.map((step) => step.type).join(' and ')}.\n`)
 }
 
+async function tellOfSearch(openai: OpenAI) {
+  const { assistants, threads } = openai.beta
+
+  const { id: store } = await openai.vectorStores.create({ name: 'Project Phoenix' })
+  const files = documents.map((name) => createReadStream(join(import.meta.dirname, '../demo/documents', name)))
+  const { file_counts } = await openai.vectorStores.fileBatches.uploadAndPoll(store, { files })
+  say(`The vector store ${store} has ${file_counts.completed} files: ${documents.join(', ')}.\n`)
+
+  const assistant = await assistants.create({
+    model: 'demo',
+    name: 'Librarian',
+    instructions: 'Answer from the files.',
+    tools: [{ type: 'file_search' }],
+    tool_resources: { file_search: { vector_store_ids: [store] } },
+  })
+  const question = "Find documents about 'Project Phoenix'"
+  const thread = await threads.create({ messages: [{ role: 'user', content: question }] })
+  say(`You: ${question}\n`)
+
+  const run = await told(threads.runs.stream(thread.id, { assistant_id: assistant.id }))
+  const [answer] = (await threads.messages.list(thread.id, { run_id: run.id })).data
+  for (const part of answer?.content ?? []) {
+    if (part.type === 'text') for (const note of part.text.annotations) await tellOfCitation(openai, note)
+  }
+  const steps = await threads.runs.steps.list(run.id, { thread_id: thread.id, order: 'asc' })
+  for (const { step_details: details } of steps.data) {
+    const calls = details.type === 'tool_calls' ? details.tool_calls : []
+    for (const call of calls) if (call.type === 'file_search') tellOfResults(call.file_search.results ?? [])
+  }
+}
+
+async function tellOfCitation(openai: OpenAI, note: Annotation) {
+  if (note.type !== 'file_citation') return
+  const { filename } = await openai.files.retrieve(note.file_citation.file_id)
+  say(`${note.text} at ${note.start_index} to ${note.end_index} cites ${filename}.\n`)
+}
+
+function tellOfResults(results: readonly FileSearchToolCall.FileSearch.Result[]) {
+  say(`The search found ${results.map(({ file_name, score }) => `${file_name} (${score.toFixed(2)})`).join(', ')}.\n`)
+}
+
 function weatherIn(city: string) {
   return `It is 4 degrees and windy in ${city}.`
 }
@@ -72,7 +123,9 @@ function weatherIn(city: string) {
 /** Prints a stream as it arrives; the run as it is at the end. */
 async function told(stream: AssistantStream) {
   stream
-    .on('toolCallCreated', () => say('The assistant calls '))
+    .on('toolCallCreated', (call) =>
+      say(call.type === 'function' ? 'The assistant calls ' : 'The assistant searches.\n'),
+    )
     .on(
       'toolCallDone',
       (call) => call.type === 'function' && say(`${call.function.name}(${call.function.arguments})\n`),

@@ -2,20 +2,28 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { createFolderBlobs } from './blobs.ts'
-import type { Clock } from './clock.ts'
+import { type Clock, seconds } from './clock.ts'
 import { createCatalog, type ModelCatalog } from './completer/catalog.ts'
 import { createDemoCompleter } from './completer/demo.ts'
+import type { Embedder } from './completer/embeddings.ts'
 import type { Backend } from './completer/openai.ts'
 import { createRoutingCompleter } from './completer/routing.ts'
 import type { Config } from './config.ts'
 import { createBus, type EventBus } from './events/bus.ts'
 import { createFileService, type FileService } from './files/file-service.ts'
+import { createPictureReader } from './files/pictures.ts'
+import type { Ingestor } from './retrieval/ingest.ts'
+import { createRetrievalServices } from './retrieval-services.ts'
 import { createRecorder } from './runs/commit.ts'
 import { createExecutor, type Executor } from './runs/executor.ts'
 import { createFollower, type Follower } from './runs/follow.ts'
 import { createRunService, type RunService } from './runs/run-service.ts'
 import { createSqliteStore } from './store/sqlite/sqlite-store.ts'
 import type { RunState, Store } from './store/store.ts'
+import { createFileSearch } from './tools/file-search.ts'
+import { createRegistry } from './tools/registry.ts'
+import { createResources, type Resources } from './vector-stores/resources.ts'
+import { createVectorStoreService, type VectorStoreService } from './vector-stores/vector-store-service.ts'
 
 export interface Services {
   config: Config
@@ -28,6 +36,11 @@ export interface Services {
   runs: RunService
   follower: Follower
   files: FileService
+  vectorStores: VectorStoreService
+  resources: Resources
+  ingestor: Ingestor
+  /** What works beside the server; the store goes last. */
+  close(): Promise<void>
 }
 
 interface Overrides {
@@ -55,10 +68,29 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     logger.warn(error, 'the backend does not list its models'),
   )
 
+  const blobs = createFolderBlobs(config.DATA_DIR)
+  const retrieval = createRetrievalServices({
+    ...{ config, logger, store, blobs, clock, leaseMs, beatMs },
+    embedder: embedderOf(config, backend),
+  })
+  const { index, ingestor, retriever } = retrieval
+  const fileSearch = createFileSearch({
+    retriever,
+    settled: ingestor.settled,
+    touch: (ids) => store.vectorStores.touch(ids, seconds(clock)),
+    storesOf: async ({ thread_id, tool_resources }) => ({
+      assistant: tool_resources.file_search?.vector_store_ids ?? [],
+      thread: (await store.threads.get(thread_id))?.tool_resources.file_search?.vector_store_ids ?? [],
+    }),
+    onError: (error, run_id) => logger.error({ err: error, run_id }, 'a search of a run failed'),
+  })
+
   const executor = createExecutor({
     store,
     recorder,
     completer,
+    tools: createRegistry([fileSearch]),
+    pictureOf: createPictureReader(store, blobs),
     clock,
     concurrency: config.RUN_CONCURRENCY,
     leaseMs,
@@ -66,10 +98,28 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     onError: (error, run_id) => logger.error({ err: error, run_id }, 'a run met a failure of ours'),
     onRest: (state) => logRun(logger, state),
   })
-  const runs = createRunService({ store, recorder, bus, executor, clock, expirySeconds: config.RUN_EXPIRY_SECONDS })
-  const follower = createFollower(store, bus, executor)
-  const files = createFileService(store, createFolderBlobs(config.DATA_DIR), clock)
-  return { config, logger, clock, store, bus, catalog, executor, runs, follower, files }
+  const resources = createResources(store, ingestor, clock)
+  const expirySeconds = config.RUN_EXPIRY_SECONDS
+  const runs = createRunService({ store, recorder, bus, executor, resources, clock, expirySeconds })
+  const vectorStores = createVectorStoreService({ store, index, ingestor, retriever, clock })
+  return {
+    ...{ config, logger, clock, store, bus, catalog, executor, runs, vectorStores, resources, ingestor },
+    follower: createFollower(store, bus, executor),
+    files: createFileService(store, blobs, ingestor, clock),
+    async close() {
+      await retrieval.close()
+      await store.close()
+    },
+  }
+}
+
+function embedderOf({ EMBEDDING_MODEL: model }: Config, backend: (() => Promise<Backend>) | undefined) {
+  if (!model || !backend) return undefined
+  let embedder: Promise<Embedder> | undefined
+  return () => {
+    embedder ??= backend().then((connected) => connected.embedder(model))
+    return embedder
+  }
 }
 
 /** The openai package takes time and memory to load: not before there is something to ask. */

@@ -2,6 +2,8 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { BusClosedError, SlowReaderError } from '../events/bus.ts'
 import type { StreamEvent } from '../schemas/events.ts'
+import { shownStep } from '../schemas/run-steps.ts'
+import { includesContent } from './include.ts'
 
 type Events = AsyncIterable<readonly StreamEvent[]>
 
@@ -11,7 +13,10 @@ const pingMs = 15_000
 /** A reader that takes nothing for so long is gone. */
 const stallMs = 30_000
 
-const frame = ({ event, data }: StreamEvent) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+function frame({ event, data }: StreamEvent, withContent: boolean) {
+  const shown = data.object === 'thread.run.step' ? shownStep(data, withContent) : data
+  return `event: ${event}\ndata: ${JSON.stringify(shown)}\n\n`
+}
 const done = 'event: done\ndata: [DONE]\n\n'
 
 // The SDKs raise an error with this message; the bare form of the published schema they do not understand.
@@ -20,9 +25,11 @@ const errorFrame = (message: string) =>
 
 /**
  * Answers with the events that `open` gives, as server-sent events, and `done` after the last. What `open` throws is
- * answered as an ordinary error. Its signal aborts when the client is gone; the run goes on all the same.
+ * answered as an ordinary error. Its signal aborts when the client is gone; the run goes on all the same. The query
+ * says whether steps have the text of what was found.
  */
 export async function sendEvents(reply: FastifyReply, open: (listening: AbortSignal) => Promise<Events>) {
+  const withContent = includesContent(reply.request.query)
   const listening = new AbortController()
   // Without a reason, each abort would make an exception with a stack.
   reply.raw.once('close', () => listening.abort('gone'))
@@ -35,15 +42,15 @@ export async function sendEvents(reply: FastifyReply, open: (listening: AbortSig
     'cache-control': 'no-cache',
     'x-accel-buffering': 'no',
   })
-  void write(events, reply.raw, reply.log)
+  void write(events, withContent, reply)
 }
 
-async function write(events: Events, response: ServerResponse, log: FastifyReply['log']) {
+async function write(events: Events, withContent: boolean, { raw: response, log }: FastifyReply) {
   const pinging = setInterval(() => response.write(ping), pingMs)
   try {
     for await (const batch of events) {
       // Headers leave with the first byte, so that even news of nothing is sent.
-      if (!response.write(batch.map(frame).join('') || ping)) await hasRoom(response)
+      if (!response.write(batch.map((event) => frame(event, withContent)).join('') || ping)) await hasRoom(response)
     }
     response.end(done)
   } catch (error) {

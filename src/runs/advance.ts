@@ -5,7 +5,7 @@ import type { Commit, RunChange, RunState } from '../store/store.ts'
 import type { Hand } from './hand.ts'
 import { isOver } from './lifecycle.ts'
 import { openOf, settle } from './settle.ts'
-import { incomplete, RefusedError, type TurnContext, takeTurn } from './turn.ts'
+import { RefusedError, type TurnContext, takeTurn } from './turn.ts'
 
 export interface AdvanceContext extends TurnContext {
   /** Hears of failures that are our own. */
@@ -19,7 +19,7 @@ export interface AdvanceContext extends TurnContext {
  * meanwhile, and what it is now decides what comes next. A turn that was interrupted commits nothing.
  */
 export async function advance(hand: Hand, context: AdvanceContext): Promise<Commit> {
-  const { run, spent } = hand.state
+  const { run } = hand.state
   const now = seconds(context.clock)
   const commit = (change: RunChange) => context.recorder.commit(run.id, change, hand.lease_id)
 
@@ -28,11 +28,9 @@ export async function advance(hand: Hand, context: AdvanceContext): Promise<Comm
       if (isOver(run, now)) return commit(await ended(hand, { to: 'expired' }, context))
       return commit({ to: 'in_progress', patch: { started_at: now } })
 
-    case 'in_progress': {
+    case 'in_progress':
       if (isOver(run, now)) return commit(await ended(hand, { to: 'expired' }, context))
-      const reason = exhausted(hand)
-      return reason ? commit(incomplete(spent, now, reason)) : turn(hand, context, commit)
-    }
+      return turn(hand, context, commit)
 
     // Runs that wait for their client are in nobody's hand until their time is over.
     case 'requires_action':
@@ -67,13 +65,6 @@ const lastErrorOf = (error: unknown): LastError =>
   error instanceof CompletionError
     ? { code: error.code, message: error.message }
     : { code: 'server_error', message: 'Sorry, something went wrong.' }
-
-function exhausted({ state: { run, spent } }: Hand) {
-  const { max_completion_tokens, max_prompt_tokens } = run
-  if (max_completion_tokens !== null && spent.completion_tokens >= max_completion_tokens) return 'max_completion_tokens'
-  if (max_prompt_tokens !== null && spent.prompt_tokens >= max_prompt_tokens) return 'max_prompt_tokens'
-  return undefined
-}
 
 async function ended(hand: Hand, outcome: Parameters<typeof settle>[2], { store, clock }: AdvanceContext) {
   return settle(hand.state, await openOf(store, hand.state.run.id, hand.draft), outcome, seconds(clock))

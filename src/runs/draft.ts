@@ -2,14 +2,15 @@ import type { Clock } from '../clock.ts'
 import { seconds } from '../clock.ts'
 import type { CompletionChunk } from '../completer/completer.ts'
 import { newId } from '../ids.ts'
+import { CitationReader, type CitedPiece, type SourceOf } from '../retrieval/cite.ts'
 import type { Delta } from '../schemas/events.ts'
 import type { Message, MessageContent } from '../schemas/messages.ts'
-import type { RunStep, ToolCall } from '../schemas/run-steps.ts'
+import { type RunStep, shownCall, type ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { noUsage, type Usage } from '../schemas/usage.ts'
 import type { Open, RunChange } from '../store/store.ts'
+import type { RunTools } from '../tools/registry.ts'
 
-type FunctionCall = Extract<ToolCall, { type: 'function' }>
 type ToolCallChunk = Extract<CompletionChunk, { type: 'tool_call' }>
 
 interface OpenMessage {
@@ -26,12 +27,19 @@ interface OpenMessage {
 export class Draft {
   readonly #run: Run
   readonly #clock: Clock
+  readonly #tools: RunTools
+  readonly #sources: SourceOf | undefined
+  /** Of the text part that grows. */
+  #citations: CitationReader | undefined
   #message: OpenMessage | undefined
-  #calls: { step: RunStep; byIndex: Map<number, FunctionCall> } | undefined
+  #calls: { step: RunStep; byIndex: Map<number, ToolCall> } | undefined
 
-  constructor(run: Run, clock: Clock) {
+  /** `sources`: what the marks of the answer stand for; absent if it can have none. */
+  constructor(run: Run, clock: Clock, tools: RunTools, sources?: SourceOf) {
     this.#run = run
     this.#clock = clock
+    this.#tools = tools
+    this.#sources = sources
   }
 
   get hasMessage() {
@@ -78,25 +86,55 @@ export class Draft {
     if (!message) this.#calls = { step, byIndex: new Map() }
   }
 
-  addText(type: 'text' | 'refusal', text: string): Delta {
+  /** Nothing, while what has come may still become a mark. */
+  addText(type: 'text' | 'refusal', text: string): Delta[] {
+    if (type === 'refusal') return [...this.endText(), this.#addRefusal(text)]
+    if (!this.#sources) return [this.#addPiece({ text })]
+    this.#citations ??= new CitationReader(this.#sources)
+    return this.#citations.push(text).map((piece) => this.#addPiece(piece))
+  }
+
+  /** What of the text was held back, at its end. */
+  endText(): Delta[] {
+    const pieces = this.#citations?.end() ?? []
+    this.#citations = undefined
+    return pieces.map((piece) => this.#addPiece(piece))
+  }
+
+  /** A mark comes whole, with its annotation. */
+  #addPiece({ text: value, annotation }: CitedPiece): Delta {
+    const { id, part, index, isNew } = this.#part('text')
+    if (part.type !== 'text') throw new Error('The part is no text.')
+    const { annotations } = part.text
+    part.text.value += value
+    const cited = annotation && {
+      index: annotations.push(annotation) - 1,
+      ...annotation,
+      file_citation: { ...annotation.file_citation, quote: '' },
+    }
+    return messageDelta(id, {
+      index,
+      type: 'text',
+      text: { value, ...((isNew || cited) && { annotations: cited ? [cited] : [] }) },
+    })
+  }
+
+  #addRefusal(refusal: string): Delta {
+    const { id, part, index } = this.#part('refusal')
+    if (part.type === 'refusal') part.refusal += refusal
+    return messageDelta(id, { index, type: 'refusal', refusal })
+  }
+
+  /** The last part of the message, if it is of this type, or a new one. */
+  #part(type: 'text' | 'refusal') {
     const open = this.#message
     if (!open) throw new Error('There is no open message.')
     const { content } = open
-    let index = content.length - 1
-    const last = content[index]
-    if (last?.type === 'text' && type === 'text') {
-      last.text.value += text
-      return messageDelta(open.message.id, { index, type, text: { value: text } })
-    }
-    if (last?.type === 'refusal' && type === 'refusal') {
-      last.refusal += text
-    } else {
-      index = content.push(newPart(type, text)) - 1
-    }
-    return messageDelta(
-      open.message.id,
-      type === 'text' ? { index, type, text: { value: text, annotations: [] } } : { index, type, refusal: text },
-    )
+    const last = content.at(-1)
+    const isNew = last?.type !== type
+    const part = isNew ? newPart(type) : last
+    if (isNew) content.push(part)
+    return { id: open.message.id, part, index: content.length - 1, isNew }
   }
 
   /** Whether a chunk is of another call than the one that is there. */
@@ -111,16 +149,27 @@ export class Draft {
     const deltas: Delta[] = []
     let call = open.byIndex.get(chunk.index)
     if (!call) {
-      call = { id: newId('call_'), type: 'function', function: { name: chunk.name ?? '', arguments: '', output: null } }
+      call = this.#newCall(chunk.name ?? '')
       open.byIndex.set(chunk.index, call)
-      deltas.push(stepDelta(open.step.id, { index: this.#positionOf(chunk.index), ...structuredClone(call) }))
+      deltas.push(
+        stepDelta(open.step.id, { index: this.#positionOf(chunk.index), ...structuredClone(shownCall(call)) }),
+      )
     }
-    if (chunk.arguments !== '') {
+    if (chunk.arguments === '') return deltas
+    if (call.type === 'function') {
       call.function.arguments += chunk.arguments
       const piece = { index: this.#positionOf(chunk.index), type: 'function', function: { arguments: chunk.arguments } }
       deltas.push(stepDelta(open.step.id, piece))
+    } else if (call.model_call) {
+      call.model_call.arguments += chunk.arguments
     }
     return deltas
+  }
+
+  #newCall(name: string): ToolCall {
+    const id = newId('call_')
+    const tool = this.#tools.get(name)
+    return tool ? tool.begin(this.#run, id) : { id, type: 'function', function: { name, arguments: '', output: null } }
   }
 
   /** Backends number calls as they like; the API counts from 0 in the order in which they began. */
@@ -128,7 +177,7 @@ export class Draft {
     return [...(this.#calls?.byIndex.keys() ?? [])].indexOf(index)
   }
 
-  get calls(): FunctionCall[] {
+  get calls(): ToolCall[] {
     return [...(this.#calls?.byIndex.values() ?? [])]
   }
 
@@ -164,7 +213,7 @@ export class Draft {
     return {
       steps: [{ ...step, status: 'completed', completed_at: now, usage }],
       // Clients read `content[0].text` without looking.
-      messages: [{ ...message, content: content.length > 0 ? content : [newPart('text', '')], ...end }],
+      messages: [{ ...message, content: content.length > 0 ? content : [newPart('text')], ...end }],
     }
   }
 
@@ -191,8 +240,8 @@ export class Draft {
   }
 }
 
-const newPart = (type: 'text' | 'refusal', text: string): MessageContent =>
-  type === 'text' ? { type, text: { value: text, annotations: [] } } : { type, refusal: text }
+const newPart = (type: 'text' | 'refusal'): MessageContent =>
+  type === 'text' ? { type, text: { value: '', annotations: [] } } : { type, refusal: '' }
 
 export const messageDelta = (id: string, ...parts: object[]): Delta => ({
   id,

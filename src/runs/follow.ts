@@ -1,7 +1,7 @@
 import type { EventBus } from '../events/bus.ts'
 import { type EventName, isDelta, type StreamEvent } from '../schemas/events.ts'
 import type { Message } from '../schemas/messages.ts'
-import type { RunStep } from '../schemas/run-steps.ts'
+import { type RunStep, shownCall, type ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import type { Open, Snapshot, Store } from '../store/store.ts'
 import { messageDelta, stepDelta } from './draft.ts'
@@ -108,13 +108,19 @@ function replay({ run, version, steps, messages }: Snapshot, draft: Open | undef
       const drafted = draft?.steps.find(({ id }) => id === step.id)?.step_details
       const calls = isStepWhole(step) ? details.tool_calls : drafted?.type === 'tool_calls' ? drafted.tool_calls : []
       if (calls.length > 0)
-        tell('thread.run.step.delta', stepDelta(step.id, ...calls.map((call, index) => ({ index, ...call }))))
+        tell('thread.run.step.delta', stepDelta(step.id, ...calls.map((call, index) => ({ index, ...asBegun(call) }))))
     }
     if (step.status !== 'in_progress') tell(`thread.run.step.${step.status}`, step)
   }
   if (run.status !== 'in_progress' && !(run.status === 'queued' && run.started_at === null))
     tell(`thread.run.${run.status}`, run)
   return events
+}
+
+/** A search has no results before its step is completed. */
+function asBegun(call: ToolCall): ToolCall {
+  const shown = shownCall(call)
+  return shown.type === 'file_search' ? { ...shown, file_search: { ...shown.file_search, results: [] } } : shown
 }
 
 const beginning = { completed_at: null, cancelled_at: null, failed_at: null }

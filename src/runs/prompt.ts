@@ -6,22 +6,37 @@ import type {
   ChatCompletionToolChoiceOption,
 } from 'openai/resources/chat/completions'
 import type { CompletionRequest } from '../completer/completer.ts'
+import { withoutMarks } from '../retrieval/cite.ts'
 import type { Message, MessageContent } from '../schemas/messages.ts'
-import type { RunStep } from '../schemas/run-steps.ts'
+import type { RunStep, ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
+import type { Tool } from '../schemas/tools.ts'
 import type { Conversation } from '../store/store.ts'
+import type { RunTools } from '../tools/registry.ts'
 
-/** The model call that comes next in a run. `completionTokens`: what the run may still use of them, null for no limit. */
-export function requestFor(run: Run, conversation: Conversation, completionTokens: number | null): CompletionRequest {
-  const tools = run.tools.filter((tool) => tool.type === 'function')
+type FunctionTool = Extract<Tool, { type: 'function' }>
+
+export interface PromptOptions {
+  /** What the run may still use of them; null for no limit. */
+  completionTokens: number | null
+  /** The tools that are not the client's. */
+  ours: RunTools
+  /** By the ids of their files; a picture that is missing is left out. */
+  pictures: ReadonlyMap<string, string>
+}
+
+/** The model call that comes next in a run. */
+export function requestFor(run: Run, conversation: Conversation, options: PromptOptions): CompletionRequest {
+  const { completionTokens, ours, pictures } = options
+  const tools = [
+    ...[...ours.values()].map((tool) => tool.describe(run)),
+    ...run.tools.filter((tool) => tool.type === 'function').map(described),
+  ]
   const called = conversation.steps.some((step) => step.type === 'tool_calls')
   return {
     model: run.model,
-    messages: messagesOf(run, conversation),
-    tools: tools.map(({ function: { name, description, parameters, strict } }) => ({
-      type: 'function',
-      function: { name, ...(description !== undefined && { description }), parameters, ...(strict && { strict }) },
-    })),
+    messages: messagesOf(run, conversation, pictures),
+    tools,
     tool_choice: toolChoiceOf(run, tools, called),
     parallel_tool_calls: run.parallel_tool_calls,
     response_format: run.response_format,
@@ -29,6 +44,14 @@ export function requestFor(run: Run, conversation: Conversation, completionToken
     top_p: run.top_p,
     reasoning_effort: run.reasoning_effort,
     max_completion_tokens: completionTokens,
+  }
+}
+
+function described({ function: given }: FunctionTool): ChatCompletionFunctionTool {
+  const { name, description, parameters, strict } = given
+  return {
+    type: 'function',
+    function: { name, ...(description !== undefined && { description }), parameters, ...(strict && { strict }) },
   }
 }
 
@@ -41,17 +64,20 @@ function toolChoiceOf(
   const choice = run.tool_choice
   if (choice === 'none' || choice === 'auto' || called) return choice === 'none' ? 'none' : 'auto'
   if (choice === 'required') return 'required'
-  if (choice.type !== 'function') return 'auto'
-  const { name } = choice.function
+  const name = choice.type === 'function' ? choice.function.name : choice.type
   return tools.some((tool) => tool.function.name === name) ? { type: 'function', function: { name } } : 'auto'
 }
 
-function messagesOf(run: Run, { before, steps, messages }: Conversation): ChatCompletionMessageParam[] {
+function messagesOf(
+  run: Run,
+  { before, steps, messages }: Conversation,
+  pictures: PromptOptions['pictures'],
+): ChatCompletionMessageParam[] {
   const system: ChatCompletionMessageParam[] = run.instructions ? [{ role: 'system', content: run.instructions }] : []
   const made = new Map(messages.map((message) => [message.id, message]))
   return [
     ...system,
-    ...before.flatMap(fromMessage),
+    ...before.flatMap((message) => fromMessage(withoutCitations(message), pictures)),
     ...steps.flatMap((step) => fromStep(step, made)).reduce(joined, []),
   ]
 }
@@ -68,30 +94,42 @@ function fromStep(step: RunStep, made: ReadonlyMap<string, Message>): ChatComple
   const details = step.step_details
   if (details.type === 'message_creation') {
     const message = made.get(details.message_creation.message_id)
-    return message ? fromMessage(message) : []
+    return message ? fromMessage(message, new Map()) : []
   }
-  const calls = details.tool_calls.filter((call) => call.type === 'function')
-  if (calls.length === 0) return []
+  const calls = details.tool_calls.map(modelCall)
   const asked: ChatCompletionAssistantMessageParam = {
     role: 'assistant',
-    tool_calls: calls.map(({ id, function: { name, arguments: args } }) => ({
+    tool_calls: calls.map(({ id, name, arguments: written }) => ({
       id,
       type: 'function',
-      function: { name, arguments: args },
+      function: { name, arguments: written },
     })),
   }
-  return [
-    asked,
-    ...calls.map((call) => ({ role: 'tool' as const, tool_call_id: call.id, content: call.function.output ?? '' })),
-  ]
+  return [asked, ...calls.map(({ id, output }) => ({ role: 'tool' as const, tool_call_id: id, content: output ?? '' }))]
 }
 
-function fromMessage(message: Message): ChatCompletionMessageParam[] {
+/** A call as the model made it. */
+function modelCall(call: ToolCall) {
+  if (call.type === 'function') return { id: call.id, ...call.function }
+  return { id: call.id, name: call.type, arguments: '{}', output: null, ...call.model_call }
+}
+
+/** What was cited in earlier runs is not at hand any more, and the model would only copy its marks. */
+const withoutCitations = (message: Message): Message => ({
+  ...message,
+  content: message.content.map((part) =>
+    part.type === 'text' && part.text.annotations.length > 0
+      ? { ...part, text: { value: withoutMarks(part.text.value, part.text.annotations), annotations: [] } }
+      : part,
+  ),
+})
+
+function fromMessage(message: Message, pictures: PromptOptions['pictures']): ChatCompletionMessageParam[] {
   if (message.role === 'assistant') {
     const content = message.content.map(spoken).filter(Boolean).join('\n')
     return content ? [{ role: 'assistant', content }] : []
   }
-  const parts = message.content.flatMap(fromPart)
+  const parts = message.content.flatMap((part) => fromPart(part, pictures))
   const [first] = parts
   if (!first) return []
   // Plain text as a string: some backends understand nothing else.
@@ -103,12 +141,17 @@ function spoken(part: MessageContent): string {
   return part.type === 'refusal' ? part.refusal : ''
 }
 
-function fromPart(part: MessageContent): ChatCompletionContentPart[] {
+function fromPart(part: MessageContent, pictures: PromptOptions['pictures']): ChatCompletionContentPart[] {
   switch (part.type) {
     case 'text':
       return [{ type: 'text', text: part.text.value }]
     case 'image_url':
       return [{ type: 'image_url', image_url: part.image_url }]
+    case 'image_file': {
+      const { file_id, detail } = part.image_file
+      const url = pictures.get(file_id)
+      return url ? [{ type: 'image_url', image_url: { url, detail } }] : []
+    }
     default:
       return []
   }

@@ -1,16 +1,24 @@
 import { type Clock, seconds } from '../clock.ts'
 import type { Completer, CompletionChunk } from '../completer/completer.ts'
+import type { Delta } from '../schemas/events.ts'
 import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
-import type { RunChange, Store } from '../store/store.ts'
+import type { Conversation, RunChange, Store } from '../store/store.ts'
+import { sourcesOf } from '../tools/file-search.ts'
+import type { RunTools, ToolRegistry } from '../tools/registry.ts'
 import type { Recorder } from './commit.ts'
 import { Draft } from './draft.ts'
 import type { Hand } from './hand.ts'
+import { picturesIn } from './pictures.ts'
 import { requestFor } from './prompt.ts'
+import { answerCalls, requiredAction } from './tool-round.ts'
 
 export interface TurnContext {
   store: Store
   recorder: Recorder
   completer: Completer
+  tools: ToolRegistry
+  /** A picture as a data URL; undefined if there is none, or it cannot be shown to a model. */
+  pictureOf(file_id: string): Promise<string | undefined>
   clock: Clock
 }
 
@@ -20,15 +28,33 @@ export class RefusedError extends Error {}
 type End = Extract<CompletionChunk, { type: 'end' }>
 
 /**
- * One model call: its prompt, its answer piece by piece, and the change that ends it. Rejects with a CompletionError,
- * with the signal's reason, or with RefusedError; what has come by then is in `hand.draft`.
+ * What the run does next: answers the calls that are its own to answer, or makes one model call, from its prompt to the
+ * change that ends it. Rejects with a CompletionError, with the signal's reason, or with RefusedError; what has come by
+ * then is in `hand.draft`.
  */
-export async function takeTurn(hand: Hand, { store, recorder, completer, clock }: TurnContext): Promise<RunChange> {
-  const { run } = hand.state
+export async function takeTurn(hand: Hand, context: TurnContext): Promise<RunChange> {
+  const { store, tools, clock } = context
+  const { run, spent } = hand.state
+  hand.draft = undefined
   const { type, last_messages } = run.truncation_strategy
   const limit = type === 'last_messages' ? (last_messages ?? undefined) : undefined
-  const request = requestFor(run, await store.runs.conversation(run, limit), tokensLeft(hand))
-  const draft = new Draft(run, clock)
+  const conversation = await store.runs.conversation(run, limit)
+  const ours = tools.of(run)
+  // The model may have gone on to speak after its calls.
+  const called = conversation.steps.findLast(({ type, status }) => type === 'tool_calls' && status === 'in_progress')
+  if (called) return answerCalls(hand, called, conversation.steps, ours, seconds(clock))
+  const reason = exhausted(hand)
+  if (reason) return incomplete(spent, seconds(clock), reason)
+  if (conversation.steps.length === 0) for (const tool of ours.values()) await tool.ready(run, hand.signal)
+  return callModel(hand, conversation, ours, context)
+}
+
+async function callModel(hand: Hand, conversation: Conversation, ours: RunTools, context: TurnContext) {
+  const { recorder, completer, clock, pictureOf } = context
+  const { run } = hand.state
+  const pictures = await picturesIn(conversation.before, pictureOf)
+  const request = requestFor(run, conversation, { completionTokens: tokensLeft(hand), ours, pictures })
+  const draft = new Draft(run, clock, ours, ours.has('file_search') ? sourcesOf(conversation.steps) : undefined)
   hand.draft = draft
 
   const open = async (change: RunChange) => {
@@ -36,6 +62,9 @@ export async function takeTurn(hand: Hand, { store, recorder, completer, clock }
     if (!commit.applied) throw new RefusedError()
     hand.state = commit.state
     draft.opened(change)
+  }
+  const publish = (deltas: readonly Delta[]) => {
+    for (const delta of deltas) recorder.publishDelta(hand.state, delta)
   }
 
   let end: End = { type: 'end', finish_reason: 'stop', usage: noUsage }
@@ -45,16 +74,27 @@ export async function takeTurn(hand: Hand, { store, recorder, completer, clock }
     } else if (chunk.type === 'tool_call') {
       // Some backends do not know the parameter; what they call too much, the model can call in the next turn.
       if (!run.parallel_tool_calls && draft.isFurtherCall(chunk)) continue
-      if (!draft.hasCalls) await open(draft.openCalls())
-      for (const delta of draft.addCall(chunk)) recorder.publishDelta(hand.state, delta)
+      if (!draft.hasCalls) {
+        publish(draft.endText())
+        await open(draft.openCalls())
+      }
+      publish(draft.addCall(chunk))
     } else {
       if (!draft.hasMessage) await open(draft.openMessage())
-      recorder.publishDelta(hand.state, draft.addText(chunk.type, chunk.text))
+      publish(draft.addText(chunk.type, chunk.text))
     }
   }
   // Even an answer without a word is an answer.
   if (!draft.hasCalls && !draft.hasMessage) await open(draft.openMessage())
+  publish(draft.endText())
   return endOfTurn(hand, draft, end, seconds(clock))
+}
+
+function exhausted({ state: { run, spent } }: Hand) {
+  const { max_completion_tokens, max_prompt_tokens } = run
+  if (max_completion_tokens !== null && spent.completion_tokens >= max_completion_tokens) return 'max_completion_tokens'
+  if (max_prompt_tokens !== null && spent.prompt_tokens >= max_prompt_tokens) return 'max_prompt_tokens'
+  return undefined
 }
 
 function tokensLeft({ state: { run, spent } }: Hand): number | null {
@@ -63,7 +103,12 @@ function tokensLeft({ state: { run, spent } }: Hand): number | null {
 
 function endOfTurn(hand: Hand, draft: Draft, { finish_reason, usage }: End, now: number): RunChange {
   const spent = sumOf(hand.state.spent, usage)
-  if (draft.hasCalls) return { to: 'requires_action', spent, save: draft.finish(usage), patch: required(draft) }
+  if (draft.hasCalls) {
+    const save = draft.finish(usage)
+    // Calls of ours are answered first; the run is not done with this step.
+    if (!draft.calls.every((call) => call.type === 'function')) return { spent, save }
+    return { to: 'requires_action', spent, save, patch: { required_action: requiredAction(draft.calls) } }
+  }
 
   if (finish_reason === 'length') {
     return incomplete(spent, now, 'max_completion_tokens', draft.finish(usage, 'max_tokens'))
@@ -86,7 +131,7 @@ function endOfTurn(hand: Hand, draft: Draft, { finish_reason, usage }: End, now:
 }
 
 /** A run that has used up a budget. */
-export function incomplete(
+function incomplete(
   spent: Usage,
   now: number,
   reason: 'max_completion_tokens' | 'max_prompt_tokens',
@@ -98,13 +143,4 @@ export function incomplete(
     ...(save && { save }),
     patch: { usage: spent, completed_at: now, expires_at: null, incomplete_details: { reason } },
   }
-}
-
-function required(draft: Draft): RunChange['patch'] {
-  const tool_calls = draft.calls.map(({ id, type, function: { name, arguments: args } }) => ({
-    id,
-    type,
-    function: { name, arguments: args },
-  }))
-  return { required_action: { type: 'submit_tool_outputs', submit_tool_outputs: { tool_calls } } }
 }

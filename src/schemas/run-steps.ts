@@ -1,6 +1,10 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { Metadata, Nullable, OneOf, Seconds } from './common.ts'
 import { Usage } from './usage.ts'
+import { Attributes } from './vector-stores.ts'
+
+/** Kept with a call that the server answers itself, and shown to no client: what the model wrote and was told. */
+const ModelCall = Type.Optional(Type.Object({ arguments: Type.String(), output: Nullable(Type.String()) }))
 
 const FunctionCall = Type.Object({
   id: Type.String(),
@@ -11,6 +15,7 @@ const FunctionCall = Type.Object({
 const CodeInterpreterCall = Type.Object({
   id: Type.String(),
   type: Type.Literal('code_interpreter'),
+  model_call: ModelCall,
   code_interpreter: Type.Object({
     input: Type.String(),
     outputs: Type.Array(
@@ -25,6 +30,7 @@ const CodeInterpreterCall = Type.Object({
 const FileSearchCall = Type.Object({
   id: Type.String(),
   type: Type.Literal('file_search'),
+  model_call: ModelCall,
   file_search: Type.Object({
     ranking_options: Type.Optional(
       Type.Object({ ranker: OneOf('auto', 'default_2024_08_21'), score_threshold: Type.Number() }),
@@ -35,6 +41,7 @@ const FileSearchCall = Type.Object({
           file_id: Type.String(),
           file_name: Type.String(),
           score: Type.Number(),
+          attributes: Type.Optional(Attributes),
           content: Type.Optional(
             Type.Array(Type.Object({ type: Type.Optional(Type.Literal('text')), text: Type.Optional(Type.String()) })),
           ),
@@ -46,6 +53,9 @@ const FileSearchCall = Type.Object({
 
 export const ToolCall = Type.Union([FunctionCall, CodeInterpreterCall, FileSearchCall])
 export type ToolCall = Static<typeof ToolCall>
+export type FileSearchCall = Static<typeof FileSearchCall>
+/** A call that the server answers itself. */
+export type ServerCall = Exclude<ToolCall, { type: 'function' }>
 
 const StepDetails = Type.Union([
   Type.Object({
@@ -76,3 +86,27 @@ export const RunStep = Type.Object({
   metadata: Metadata,
 })
 export type RunStep = Static<typeof RunStep>
+
+/** The only value that `include[]` may have. */
+export const resultContent = 'step_details.tool_calls[*].file_search.results[*].content'
+
+/** A call as clients see it. */
+export function shownCall(call: ToolCall): ToolCall {
+  if (call.type === 'function') return call
+  const { model_call: _, ...shown } = call
+  return shown
+}
+
+/** A step as clients see it: the text of what was found only where the request asked for it. */
+export function shownStep(step: RunStep, withContent: boolean): RunStep {
+  const details = step.step_details
+  if (details.type !== 'tool_calls') return step
+  const tool_calls = details.tool_calls.map((call) => (withContent ? shownCall(call) : withoutContent(shownCall(call))))
+  return { ...step, step_details: { ...details, tool_calls } }
+}
+
+function withoutContent(call: ToolCall): ToolCall {
+  if (call.type !== 'file_search') return call
+  const results = call.file_search.results?.map(({ content: _, ...result }) => result)
+  return { ...call, file_search: { ...call.file_search, ...(results && { results }) } }
+}

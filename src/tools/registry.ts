@@ -1,0 +1,53 @@
+import type { ChatCompletionFunctionTool } from 'openai/resources/chat/completions'
+import type { ServerCall, ToolCall } from '../schemas/run-steps.ts'
+import type { Run } from '../schemas/runs.ts'
+
+export interface ToolContext {
+  run: Run
+  /** How many calls of this tool the run has made before. */
+  earlier: number
+  signal: AbortSignal
+}
+
+/** A tool that runs here. The model knows it as a function whose name is its type. */
+export interface ServerTool<Call extends ServerCall = ServerCall> {
+  readonly type: Call['type']
+  describe(run: Run): ChatCompletionFunctionTool
+  /** A call as its step shows it until it is answered. */
+  begin(run: Run, id: string): Call
+  /** Resolves when the first turn of a run may begin. Rejects with the signal's reason. */
+  ready(run: Run, signal: AbortSignal): Promise<void>
+  /**
+   * The call with its outcome, and what the model is told of it as `model_call.output`. What fails is told to the
+   * model, and ends no run. May be called again for the same call after a crash. Rejects with the signal's reason only.
+   */
+  answer(call: Call, context: ToolContext): Promise<Call>
+}
+
+/** The server's tools that a run may call, by the names that the model knows. */
+export type RunTools = ReadonlyMap<string, ServerTool>
+
+export interface ToolRegistry {
+  /** A function of the client's by the same name goes first. */
+  of(run: Run): RunTools
+}
+
+/** Throws if two tools have one type. */
+export function createRegistry(tools: readonly ServerTool[]): ToolRegistry {
+  const byType = new Map<string, ServerTool>(tools.map((tool) => [tool.type, tool]))
+  if (byType.size !== tools.length) throw new Error('Two tools have the same type.')
+  return {
+    of(run) {
+      const found = new Map<string, ServerTool>()
+      for (const { type } of run.tools) {
+        const tool = byType.get(type)
+        if (tool) found.set(type, tool)
+      }
+      for (const tool of run.tools) if (tool.type === 'function') found.delete(tool.function.name)
+      return found
+    },
+  }
+}
+
+export const isAnswered = (call: ToolCall): boolean =>
+  call.type === 'function' ? call.function.output !== null : call.model_call?.output != null
