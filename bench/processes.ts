@@ -30,6 +30,8 @@ export interface Process {
 interface Options {
   /** On the core kept for servers. */
   isServer: boolean
+  /** False: on any core. */
+  isPinned?: boolean
   env?: Record<string, string>
   /** Where its output goes. */
   log: string
@@ -49,9 +51,12 @@ export function startArgs(): string[] {
 }
 
 /** Starts one of the repository's programs, given to Node with its options; it is to listen on PORT, and waits until it answers. */
-export async function start(args: readonly string[], { isServer, env = {}, log }: Options): Promise<Process> {
+export async function start(
+  args: readonly string[],
+  { isServer, isPinned: pins = isPinned, env = {}, log }: Options,
+): Promise<Process> {
   const port = await freePort()
-  const pinned = isPinned ? ['taskset', '-c', isServer ? serverCores : otherCores] : []
+  const pinned = pins ? ['taskset', '-c', isServer ? serverCores : otherCores] : []
   const [command = '', ...rest] = [...pinned, process.execPath, ...args]
   const output = openSync(log, 'a')
   const startedAt = performance.now()

@@ -1,3 +1,4 @@
+import { constants, setPriority } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { chunksOf } from './chunk.ts'
 import { textOf } from './document-text.ts'
@@ -70,6 +71,8 @@ function takeReceived(): Uint8Array {
   return bytes
 }
 
+// Requests go before the reading of files.
+setPriority(constants.priority.PRIORITY_LOW)
 // A terminal and a service manager signal all processes; the server decides what that means.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 process.on('disconnect', () => process.exit())

@@ -20,13 +20,19 @@ export function createPool(size: number, create: () => Thread) {
       return Promise.resolve(made)
     }
     return new Promise((resolve, reject) => {
-      const place: Waiting = { take: resolve, refuse: reject }
-      waiting.add(place)
-      const give = () => {
+      const giveUp = () => {
         waiting.delete(place)
         reject(signal?.reason)
       }
-      signal?.addEventListener('abort', give, { once: true })
+      const place: Waiting = {
+        take(thread) {
+          signal?.removeEventListener('abort', giveUp)
+          resolve(thread)
+        },
+        refuse: reject,
+      }
+      waiting.add(place)
+      signal?.addEventListener('abort', giveUp, { once: true })
     })
   }
 

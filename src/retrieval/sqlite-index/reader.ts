@@ -80,5 +80,3 @@ export function createReader(db: Connection) {
     search: (request: SearchRequest): Hit[] => atOnce(() => search(request)) as Hit[],
   }
 }
-
-export type Reader = ReturnType<typeof createReader>

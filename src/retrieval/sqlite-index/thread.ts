@@ -41,7 +41,11 @@ export function createThread({ file, role, idleMs, onLost }: Options) {
       else if ('error' in answer) settle?.reject(Object.assign(new Error(answer.error.message), answer.error))
       else settle?.resolve(answer.value)
     })
+    let isGone = false
+    // A failure is followed by the exit, when the next call may have begun already.
     const gone = (error: Error) => {
+      if (isGone) return
+      isGone = true
       if (worker === started) worker = undefined
       settle?.reject(error)
     }

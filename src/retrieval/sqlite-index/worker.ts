@@ -1,3 +1,4 @@
+import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { openToRead, openToWrite } from './database.ts'
 import { createReader } from './reader.ts'
@@ -9,6 +10,8 @@ import { createWriter } from './writer.ts'
 const { file, role } = workerData as { file: string; role: Role }
 const port = parentPort
 if (port === null) throw new Error('This file is run as a worker thread.')
+// Requests go before searches and writing. Only Linux knows priorities of threads; elsewhere it would be the server's.
+if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 const answer = (message: Answer) => port.postMessage(message)
 
 function openWriter() {

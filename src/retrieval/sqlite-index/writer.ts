@@ -131,8 +131,6 @@ export function createWriter(db: Connection) {
   }
 }
 
-export type Writer = ReturnType<typeof createWriter>
-
 function check(chunks: number, vectors: Vectors | undefined) {
   if (chunks > idsPerEntry) throw new RangeError(`An entry has at most ${idsPerEntry} chunks.`)
   if (vectors === undefined) return
