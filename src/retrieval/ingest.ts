@@ -170,15 +170,13 @@ export function createIngestor(options: IngestorOptions): Ingestor {
 
     async reconcile() {
       const completed = await store.vectorStoreFiles.completed()
-      // Nothing to compare: the index need not even be opened.
-      if (completed.length === 0) return
       const indexed = await index.entries()
       const known = new Set(await store.vectorStoreFiles.known(indexed.map(({ entry }) => entry)))
       for (const key of indexed) if (!known.has(key.entry)) await index.remove(key)
       const found = new Set(indexed.map(({ entry }) => entry))
       await store.ingestion.redo(completed.map(({ entry }) => entry).filter((entry) => !found.has(entry)))
       // The answer tells the model, and with it which files another one has embedded.
-      await embed?.(['a'], AbortSignal.timeout(60_000))
+      if (completed.length > 0) await embed?.(['a'], AbortSignal.timeout(60_000))
       pump.wake()
     },
 

@@ -113,7 +113,7 @@ export interface Store {
     /** The thread with its first messages, oldest first. */
     insert(thread: Thread, messages: readonly Message[]): Promise<void>
     /**
-     * Adds files for the code interpreter, and a vector store, which is kept only if the thread has none yet. The
+     * Adds files for the code interpreter, and a vector store, which is kept only if the thread has none (any more). The
      * thread's resources then; undefined, and nothing is written, if there is no thread.
      */
     addResources(

@@ -3,11 +3,14 @@ import type { Connection } from './database.ts'
 import { type QueryWord, queryWords } from './query.ts'
 import { storeToken, tokenRange } from './tokens.ts'
 
-/** The most that bm25 gives a word for being there often, in FTS5's form of it: k1 + 1. */
-const mostForOften = 2.2
+/** How slowly more of a word stops to count more. FTS5's own bm25 has 1.2; for long passages more is better. */
+const [fts5K1, k1] = [1.2, 2]
 /** What a word counts that is one for which the query's may have been meant. */
 const worthOfSimilar = 0.8
 const maxSimilar = 3
+/** Words of one query that are put right: each time the store's vocabulary is read, of a large store only a part. */
+const maxPutRight = 4
+const largeStore = 20_000
 
 /** How much each chunk has of a word: 0..1, from bm25 without the word's weight. */
 type Finds = Map<number, number>
@@ -33,12 +36,12 @@ export function createLexical(db: Connection) {
     const found = sql.find.all(match) as [number, number][]
     // What FTS5's bm25 gives a word in so many of all rows; never less than a millionth.
     const weight = Math.log((rows - found.length + 0.5) / (found.length + 0.5))
-    const most = mostForOften * (weight > 0 ? weight : 1e-6)
-    return new Map(found.map(([id, rank]) => [id, Math.min(1, -rank / most)]))
+    const most = (fts5K1 + 1) * (weight > 0 ? weight : 1e-6)
+    return new Map(found.map(([id, rank]) => [id, withOurK1(Math.min(1, -rank / most))]))
   }
 
   /** The store's own words that are the fewest slips away; of those, the most frequent ones. */
-  function similarTo(store: number, { token, letters: length }: QueryWord): string[] {
+  function similarTo(store: number, isLarge: boolean, { token, letters: length }: QueryWord): string[] {
     const most = /^\p{L}+$/u.test(token) ? allowedSlips(length) : 0
     if (most === 0) return []
     const letters = letterSet(token)
@@ -60,7 +63,7 @@ export function createLexical(db: Connection) {
     }
     // Few slips are in the first letter, and the words with the same are quickly read.
     const first = among(token.slice(0, 1))
-    return first.length > 0 ? first : among('')
+    return first.length > 0 || isLarge ? first : among('')
   }
 
   return function lexical(store: number, text: string): Finds {
@@ -71,11 +74,11 @@ export function createLexical(db: Connection) {
       findsOf(`"${storeToken(store, token)}"${kind === 'end' ? '*' : ''}`, rows)
 
     const weighed: Weighed[] = []
-    const words = queryWords(text)
-    for (const word of words) {
+    let putRight = 0
+    for (const word of queryWords(text)) {
       let finds = find(word)
-      if (finds.size === 0 && (word.kind === 'word' || word.kind === 'part')) {
-        const similar = similarTo(store, word).map((token) => find({ token, kind: 'word' }))
+      if (finds.size === 0 && (word.kind === 'word' || word.kind === 'part') && putRight++ < maxPutRight) {
+        const similar = similarTo(store, chunks > largeStore, word).map((token) => find({ token, kind: 'word' }))
         finds = union(similar, worthOfSimilar)
       }
       // A name's parts stand for it where it is not known as a whole.
@@ -84,6 +87,9 @@ export function createLexical(db: Connection) {
     return sum(weighed)
   }
 }
+
+/** From often / (often + fts5K1) to often / (often + k1). */
+const withOurK1 = (share: number) => (fts5K1 * share) / (fts5K1 * share + k1 * (1 - share))
 
 function union(all: readonly Finds[], worth: number): Finds {
   const together: Finds = new Map()

@@ -3,7 +3,7 @@ const lexicalPart = 0.4
 
 /**
  * The score of a chunk: 0..1. `words` is the part of the most its bm25 could be, of which the root is taken: it is
- * about 0.7 for a chunk of usual length that has each word of the query once. `cosine` is undefined where no vectors
+ * about 0.6 for a chunk of usual length that has each word of the query once. `cosine` is undefined where no vectors
  * can be compared: its words are all that is known of it.
  */
 export function scoreOf(words: number, cosine: number | undefined): number {

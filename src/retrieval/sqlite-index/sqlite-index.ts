@@ -102,7 +102,8 @@ export function createSqliteIndex({ file, onError = () => {}, idleMs = 30_000 }:
     remove: (key) => remove('remove', key),
     removeStore: (store) => remove('removeStore', store),
     content: (key) => read('content', [key]),
-    entries: () => read('entries', []),
+    // A server without a file in any store need not make the index, nor start a thread.
+    entries: async () => (existsSync(path) ? read('entries', []) : []),
     search: (request, signal) => unlessAborted(signal, () => read('search', [request], signal)),
     async close() {
       isClosed = true

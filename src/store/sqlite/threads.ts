@@ -41,6 +41,12 @@ export function prepareThreads(db: Db) {
 export type ThreadStatements = ReturnType<typeof prepareThreads>
 
 export function createThreads(db: Db, statements: ThreadStatements): Store['threads'] {
+  const vectorStore = db
+    .select({ id: vectorStores.id })
+    .from(vectorStores)
+    .where(eq(vectorStores.id, given('id')))
+    .prepare()
+
   return {
     async insert(thread, first) {
       db.atomically(() => {
@@ -53,7 +59,8 @@ export function createThreads(db: Db, statements: ThreadStatements): Store['thre
         const thread = statements.thread.get({ id })
         if (!thread) return undefined
         const { code_interpreter, file_search } = thread.tool_resources
-        const needsStore = vector_store && !file_search?.vector_store_ids.length
+        const kept = file_search?.vector_store_ids.some((store) => vectorStore.get({ id: store }))
+        const needsStore = vector_store && !kept
         if (needsStore) db.insert(vectorStores).values(vector_store).run()
         const file_ids = [...new Set([...(code_interpreter?.file_ids ?? []), ...code_files])]
         const tool_resources = {
