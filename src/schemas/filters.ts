@@ -2,6 +2,7 @@ import { type TSchema, Type } from '@sinclair/typebox'
 import { Closed, OneOf } from './common.ts'
 
 type Scalar = string | number | boolean
+type Attributes = Readonly<Record<string, Scalar>>
 
 /** Which files of a store a search looks at, by their attributes. */
 export type Filter =
@@ -31,3 +32,53 @@ function nested(depth: number): TSchema {
 }
 
 export const Filter = Type.Unsafe<Filter>(nested(8))
+
+/** How many comparisons a filter has. */
+export const sizeOf = (filter: Filter): number =>
+  'filters' in filter ? filter.filters.reduce((sum, one) => sum + sizeOf(one), 0) : 1
+
+/**
+ * Whether a file with these attributes passes. One without the key, or with a value of another type, passes `ne` and
+ * `nin` and nothing else. Strings compare by their UTF-16 units.
+ */
+export function passes(filter: Filter, attributes: Attributes): boolean {
+  switch (filter.type) {
+    case 'and':
+      return filter.filters.every((one) => passes(one, attributes))
+    case 'or':
+      return filter.filters.some((one) => passes(one, attributes))
+    case 'in':
+      return isAmong(filter, attributes)
+    case 'nin':
+      return !isAmong(filter, attributes)
+    case 'ne':
+      return !compares({ ...filter, type: 'eq' }, attributes)
+    default:
+      return compares(filter, attributes)
+  }
+}
+
+const attributeOf = (attributes: Attributes, key: string) =>
+  Object.hasOwn(attributes, key) ? attributes[key] : undefined
+
+function isAmong({ key, value }: { key: string; value: (string | number)[] }, attributes: Attributes): boolean {
+  const own = attributeOf(attributes, key)
+  return own !== undefined && (value as Scalar[]).includes(own)
+}
+
+function compares({ type, key, value }: { type: string; key: string; value: Scalar }, attributes: Attributes): boolean {
+  const own = attributeOf(attributes, key)
+  if (own === undefined || typeof own !== typeof value) return false
+  switch (type) {
+    case 'eq':
+      return own === value
+    case 'gt':
+      return own > value
+    case 'gte':
+      return own >= value
+    case 'lt':
+      return own < value
+    default:
+      return own <= value
+  }
+}

@@ -5,6 +5,7 @@ import type { Ingestor } from '../retrieval/ingest.ts'
 import type { Passage, Retriever } from '../retrieval/retriever.ts'
 import { keywordsOf } from '../retrieval/rewrite.ts'
 import type { SearchIndex } from '../retrieval/search-index.ts'
+import { type Filter, sizeOf } from '../schemas/filters.ts'
 import type {
   CreateFileBatch,
   CreateVectorStore,
@@ -118,6 +119,7 @@ export function createVectorStoreService(options: VectorStoreServiceOptions): Ve
 
     async search(id, { query, rewrite_query, max_num_results, filters, ranking_options }) {
       await live(id)
+      if (filters) checkSize(filters)
       const asked = typeof query === 'string' ? [query] : query
       const queries = rewrite_query ? asked.map(keywordsOf) : asked
       await store.vectorStores.touch([id], now())
@@ -174,6 +176,15 @@ export function createVectorStoreService(options: VectorStoreServiceOptions): Ve
 
 /** A search is a matter of milliseconds, its embedding of seconds. */
 const searchMs = 30_000
+
+const maxComparisons = 1000
+
+function checkSize(filters: Filter) {
+  const size = sizeOf(filters)
+  if (size <= maxComparisons) return
+  const rule = `Expected at most ${maxComparisons} comparisons, but got ${size} instead`
+  throw invalidRequest(`Invalid 'filters': too many filters. ${rule}.`, { param: 'filters', code: 'invalid_value' })
+}
 
 const noFile = (id: string, file_id: string) =>
   new ApiError(404, `No file found with id '${file_id}' in vector store '${id}'.`)

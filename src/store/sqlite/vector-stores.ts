@@ -1,5 +1,6 @@
 import { and, asc, eq, inArray, isNull, or, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
+import { passes } from '../../schemas/filters.ts'
 import type { FileBatch, VectorStore } from '../../schemas/vector-stores.ts'
 import type {
   Attachment,
@@ -9,7 +10,6 @@ import type {
   VectorStoreStore,
 } from '../vector-stores.ts'
 import type { Db } from './database.ts'
-import { conditionOf } from './filters.ts'
 import { pageOf, vectorStoreFileFields } from './objects.ts'
 import { vectorStoreFiles as entries, fileBatches, files, filesOfBatches, vectorStores } from './schema.ts'
 
@@ -217,19 +217,13 @@ export function createVectorStoreFiles(db: Db): VectorStoreFileStore {
       return ids.flatMap((id) => found.find((one) => one.id === id)?.seq ?? [])
     },
     async matching(stores, filter) {
-      const found = db
-        .select({ seq: entries.seq })
+      const all = db
+        .select({ seq: entries.seq, attributes: entries.attributes })
         .from(entries)
         .innerJoin(vectorStores, eq(vectorStores.id, entries.vector_store_id))
-        .where(
-          and(
-            inArray(vectorStores.seq, [...stores]),
-            eq(entries.status, 'completed'),
-            conditionOf(filter, entries.attributes),
-          ),
-        )
+        .where(and(inArray(vectorStores.seq, [...stores]), eq(entries.status, 'completed')))
         .all()
-      return found.map(({ seq }) => seq)
+      return all.filter(({ attributes }) => passes(filter, attributes)).map(({ seq }) => seq)
     },
     async found(list) {
       return db
