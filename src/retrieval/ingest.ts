@@ -31,7 +31,9 @@ export interface Ingestor {
   wake(): void
   /** Reads one file of the queue; false if there was none. */
   tick(): Promise<boolean>
-  /** Ends the work on files that were cancelled or are gone, and drops what is indexed of them. */
+  /** Ends the work on files that were cancelled. */
+  cancel(keys: readonly EntryKey[]): Promise<void>
+  /** Ends the work on files that have left their stores, and drops what is indexed of them. */
   forget(keys: readonly EntryKey[]): Promise<void>
   forgetStore(store: number): Promise<void>
   /** Resolves when no file of the store is in progress, or when `signal` aborts. */
@@ -64,7 +66,10 @@ export function createIngestor(options: IngestorOptions): Ingestor {
     if (!job) return undefined
     const controller = new AbortController()
     const hand: Hand = { job, controller, ended: Promise.resolve() }
-    hand.ended = work(job, controller.signal)
+    // A file that was cancelled and attached again may still be in hand.
+    const before = [...hands].find((other) => other.job.key.entry === job.key.entry)?.ended
+    hand.ended = Promise.resolve(before)
+      .then(() => work(job, controller.signal))
       .catch((error) => onError(error, job.file.id))
       .finally(() => {
         hands.delete(hand)
@@ -88,7 +93,8 @@ export function createIngestor(options: IngestorOptions): Ingestor {
       end = { status: 'failed', last_error: lastErrorOf(error) }
       if (end.last_error.code === 'server_error') onError(error, job.file.id)
     }
-    await store.ingestion.end(job.lease_id, end)
+    const isKept = await store.ingestion.end(job.lease_id, end)
+    if (!isKept && end.status === 'completed') await index.remove(job.key)
   }
 
   async function read({ key, file, chunking_strategy }: Job, signal: AbortSignal): Promise<JobEnd> {
@@ -132,6 +138,11 @@ export function createIngestor(options: IngestorOptions): Ingestor {
     for (const look of waiting) look()
   }
 
+  function interruptAll(keys: readonly EntryKey[]) {
+    const entries = new Set(keys.map(({ entry }) => entry))
+    return interrupt(({ entry }) => entries.has(entry))
+  }
+
   return {
     start() {
       timer = setInterval(() => void beat().catch(onError), beatMs)
@@ -140,10 +151,10 @@ export function createIngestor(options: IngestorOptions): Ingestor {
     wake: pump.wake,
     tick: pump.tick,
 
+    cancel: interruptAll,
+
     async forget(keys) {
-      if (keys.length === 0) return
-      const entries = new Set(keys.map(({ entry }) => entry))
-      await interrupt(({ entry }) => entries.has(entry))
+      await interruptAll(keys)
       for (const key of keys) await index.remove(key)
     },
 

@@ -168,7 +168,7 @@ export function createVectorStoreService(options: VectorStoreServiceOptions): Ve
 
     async cancelBatch(id, batch_id) {
       await existingBatch(id, batch_id)
-      await ingestor.forget((await store.fileBatches.cancel(id, batch_id)) ?? [])
+      await ingestor.cancel((await store.fileBatches.cancel(id, batch_id)) ?? [])
       return existingBatch(id, batch_id)
     },
   }
