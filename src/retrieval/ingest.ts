@@ -186,9 +186,9 @@ export function createIngestor(options: IngestorOptions): Ingestor {
       for (const key of indexed) if (!known.has(key.entry)) await index.remove(key)
       const found = new Set(indexed.map(({ entry }) => entry))
       await store.ingestion.redo(completed.map(({ entry }) => entry).filter((entry) => !found.has(entry)))
-      // The answer tells the model, and with it which files another one has embedded.
-      if (completed.length > 0) await embed?.(['a'], AbortSignal.timeout(60_000))
       pump.wake()
+      // The answer tells the model, and with it which files another one has embedded.
+      if (completed.length > 0) await embed?.(['a'], AbortSignal.timeout(60_000)).catch((error) => onError(error))
     },
 
     async stop() {

@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNull, or, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, inArray, isNull, or, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import { passes } from '../../schemas/filters.ts'
 import type { FileBatch, VectorStore } from '../../schemas/vector-stores.ts'
@@ -66,8 +66,8 @@ const isLive = (now: number) => or(isNull(vectorStores.expires_at), sql`${vector
 /** Makes files part of a store; within a transaction, which the caller ends as the answer says. */
 function attach(db: Db, vector_store_id: string, list: readonly Attachment[], now: number): AttachRefusal | undefined {
   for (const { file_id, attributes, chunking_strategy } of list) {
-    if (!db.select({ id: files.id }).from(files).where(eq(files.id, file_id)).get())
-      return { refused: 'no_file', file_id }
+    const isThere = and(eq(files.id, file_id), or(isNull(files.expires_at), gt(files.expires_at, now)))
+    if (!db.select({ id: files.id }).from(files).where(isThere).get()) return { refused: 'no_file', file_id }
     const fresh = {
       status: 'in_progress' as const,
       usage_bytes: 0,
