@@ -25,11 +25,11 @@ const errorFrame = (message: string) =>
 
 /**
  * Answers with the events that `open` gives, as server-sent events, and `done` after the last. What `open` throws is
- * answered as an ordinary error. Its signal aborts when the client is gone; the run goes on all the same. The query
+ * answered as an ordinary error. Its signal aborts when the client is gone; the run goes on all the same. The URL
  * says whether steps have the text of what was found.
  */
 export async function sendEvents(reply: FastifyReply, open: (listening: AbortSignal) => Promise<Events>) {
-  const withContent = includesContent(reply.request.query)
+  const withContent = includesContent(reply.request.url)
   const listening = new AbortController()
   // Without a reason, each abort would make an exception with a stack.
   reply.raw.once('close', () => listening.abort('gone'))

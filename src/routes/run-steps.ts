@@ -12,8 +12,8 @@ export const runStepRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async 
   app.get(
     '/threads/:thread_id/runs/:run_id/steps',
     { schema: { params: RunParams, querystring: ListQuery } },
-    async ({ params, query }) => {
-      const withContent = includesContent(query)
+    async ({ params, query, url }) => {
+      const withContent = includesContent(url)
       await existingRun(store, params.thread_id, params.run_id)
       const { data, ...envelope } = listOf('run step', await store.steps.page(params.run_id, pageQuery(query)))
       return { ...envelope, data: data.map((step) => shownStep(step, withContent)) }
@@ -23,8 +23,8 @@ export const runStepRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async 
   app.get(
     '/threads/:thread_id/runs/:run_id/steps/:step_id',
     { schema: { params: StepParams } },
-    async ({ params, query }) => {
-      const withContent = includesContent(query)
+    async ({ params, url }) => {
+      const withContent = includesContent(url)
       await existingRun(store, params.thread_id, params.run_id)
       const step = await store.steps.get(params.run_id, params.step_id)
       if (!step) throw notFound('run step', params.step_id)

@@ -45,7 +45,9 @@ export async function takeTurn(hand: Hand, context: TurnContext): Promise<RunCha
   if (called) return answerCalls(hand, called, conversation.steps, ours, seconds(clock))
   const reason = exhausted(hand)
   if (reason) return incomplete(spent, seconds(clock), reason)
-  if (conversation.steps.length === 0) for (const tool of ours.values()) await tool.ready(run, hand.signal)
+  if (conversation.steps.length === 0 && run.tool_choice !== 'none') {
+    for (const tool of ours.values()) await tool.ready(run, hand.signal)
+  }
   return callModel(hand, conversation, ours, context)
 }
 
