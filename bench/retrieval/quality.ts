@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Hit, SearchIndex } from '../../src/retrieval/search-index.ts'
+import type { Hit, SearchIndex, SearchQuery } from '../../src/retrieval/search-index.ts'
 import { createSqliteIndex } from '../../src/retrieval/sqlite-index/sqlite-index.ts'
 import { type Question, readDocuments, readQuestions } from './corpus.ts'
 import { embedAll } from './embedder.ts'
@@ -61,21 +61,38 @@ const asked = baseURL
   : []
 await fill(index, embedded)
 
-async function ranksOf(queryOf: (question: Question, at: number) => { text: string; vector?: Float32Array }) {
+type QueryOf = (question: Question, at: number) => SearchQuery
+async function ranksOf(search: (question: Question, at: number) => Promise<Hit[]>) {
   const ranks: number[] = []
   for (const [at, question] of questions.entries()) {
-    const hits = await index.search({ stores: [1], queries: [queryOf(question, at)], model, limit: deepest })
-    ranks.push(rankOf(question, hits))
+    const hits = await search(question, at)
+    ranks.push(rankOf(question, hits.slice(0, deepest)))
   }
   return ranks
 }
+const by = (queryOf: QueryOf) => (question: Question, at: number) =>
+  index.search({ stores: [1], queries: [queryOf(question, at)], model, limit: 50 })
+
+/** What is usually made of two lists: the sum of 1 / (60 + rank). */
+function fuse(lists: readonly Hit[][]): Hit[] {
+  const sums = new Map<string, { hit: Hit; sum: number }>()
+  for (const [rank, hit] of lists.flatMap((list) => [...list.entries()])) {
+    const place = `${hit.entry}/${hit.position}`
+    sums.set(place, { hit, sum: (sums.get(place)?.sum ?? 0) + 1 / (61 + rank) })
+  }
+  return [...sums.values()].sort((a, b) => b.sum - a.sum).map(({ hit }) => hit)
+}
 
 const vectorAt = (at: number) => asked[at] as Float32Array
-const lexical = await ranksOf(({ text }) => ({ text }))
-const modes: [string, number[]][] = [['Words alone (no embedding model)', lexical]]
+const words = by(({ text }) => ({ text }))
+const modes: [string, number[]][] = [['Words alone (no embedding model)', await ranksOf(words)]]
 if (baseURL) {
-  modes.push([`Meaning alone (${model})`, await ranksOf((_, at) => ({ text: '', vector: vectorAt(at) }))])
-  modes.push([`Words and meaning (${model})`, await ranksOf(({ text }, at) => ({ text, vector: vectorAt(at) }))])
+  const meaning = by((_, at) => ({ text: '', vector: vectorAt(at) }))
+  const both = by(({ text }, at) => ({ text, vector: vectorAt(at) }))
+  const fused = async (...asked: [Question, number]) => fuse([await words(...asked), await meaning(...asked)])
+  modes.push([`Meaning alone (${model})`, await ranksOf(meaning)])
+  modes.push(['Both, fused by reciprocal rank, for comparison', await ranksOf(fused)])
+  modes.push([`Words and meaning (${model})`, await ranksOf(both)])
 }
 await index.close()
 rmSync(folder, { recursive: true })

@@ -18,7 +18,6 @@ const { values } = parseArgs({
     stores: { type: 'string', default: '100' },
     dimension: { type: 'string', default: '384' },
     searches: { type: 'string', default: '500' },
-    folder: { type: 'string' },
   },
 })
 const [chunks, stores, dimension, searches] = [values.chunks, values.stores, values.dimension, values.searches].map(
@@ -89,7 +88,7 @@ async function measure(
   storeCount: number,
   limits?: { lexical: number; hybrid: number },
 ): Promise<Figure[]> {
-  const folder = values.folder ?? mkdtempSync(join(tmpdir(), 'retrieval-bench-'))
+  const folder = mkdtempSync(join(tmpdir(), 'retrieval-bench-'))
   const file = join(folder, `${name.replaceAll(' ', '-')}.db`)
   const index = createSqliteIndex({ file })
   const { questions, wordMs, vectorMs } = await fill(index, storeCount, chunks)
@@ -103,7 +102,7 @@ async function measure(
   const removeMs = (performance.now() - removeAt) / 20
   await index.close()
   const mebibytes = statSync(file).size / 2 ** 20
-  if (!values.folder) rmSync(folder, { recursive: true })
+  rmSync(folder, { recursive: true })
   const p = (times: readonly number[], part: number, what: string, most?: number): Figure => ({
     name: `${name}: ${what}, p${part * 100}, ms`,
     ours: quantile(times, part),
