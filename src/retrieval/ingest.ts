@@ -33,9 +33,14 @@ export interface Ingestor {
   tick(): Promise<boolean>
   /** Ends the work on files that were cancelled. */
   cancel(keys: readonly EntryKey[]): Promise<void>
-  /** Ends the work on files that have left their stores, and drops what is indexed of them. */
+  /**
+   * Ends the work on files that have left their stores; nothing of them is found from then on. Their words leave the
+   * disk by and by, and after a restart if need be: see `erased`.
+   */
   forget(keys: readonly EntryKey[]): Promise<void>
   forgetStore(store: number): Promise<void>
+  /** Resolves when the index has nothing left of what was forgotten. */
+  erased(): Promise<void>
   /** Resolves when no file of the store is in progress, or when `signal` aborts. */
   settled(vector_store_id: string, signal: AbortSignal): Promise<void>
   /** Brings the index in line with the store: drops what is gone, and reads again what the index has lost. */
@@ -57,6 +62,7 @@ export function createIngestor(options: IngestorOptions): Ingestor {
   const { store, blobs, index, extractor, embed, clock, concurrency, leaseMs, beatMs, onError } = options
   const hands = new Set<Hand>()
   const waiting = new Set<() => void>()
+  const erasing = new Set<Promise<void>>()
   const pump = createPump({ concurrency, claim, onError })
   let timer: NodeJS.Timeout | undefined
   let extendedAt = 0
@@ -94,7 +100,7 @@ export function createIngestor(options: IngestorOptions): Ingestor {
       if (end.last_error.code === 'server_error') onError(error, job.file.id)
     }
     const isKept = await store.ingestion.end(job.lease_id, end)
-    if (!isKept && end.status === 'completed') await index.remove(job.key)
+    if (!isKept && end.status === 'completed') erase(index.remove(job.key))
   }
 
   async function read({ key, file, chunking_strategy }: Job, signal: AbortSignal): Promise<JobEnd> {
@@ -138,6 +144,12 @@ export function createIngestor(options: IngestorOptions): Ingestor {
     for (const look of waiting) look()
   }
 
+  /** Nobody waits for it: that takes some hundredths of a second for each chunk. */
+  function erase(removal: Promise<void>) {
+    const erased = removal.catch((error) => onError(error)).finally(() => erasing.delete(erased))
+    erasing.add(erased)
+  }
+
   function interruptAll(keys: readonly EntryKey[]) {
     const entries = new Set(keys.map(({ entry }) => entry))
     return interrupt(({ entry }) => entries.has(entry))
@@ -155,12 +167,15 @@ export function createIngestor(options: IngestorOptions): Ingestor {
 
     async forget(keys) {
       await interruptAll(keys)
-      for (const key of keys) await index.remove(key)
+      for (const key of keys) erase(index.remove(key))
     },
 
     async forgetStore(number) {
       await interrupt((key) => key.store === number)
-      await index.removeStore(number)
+      erase(index.removeStore(number))
+    },
+    async erased() {
+      while (erasing.size > 0) await Promise.all(erasing)
     },
 
     async settled(vector_store_id, signal) {
@@ -183,7 +198,7 @@ export function createIngestor(options: IngestorOptions): Ingestor {
       const completed = await store.vectorStoreFiles.completed()
       const indexed = await index.entries()
       const known = new Set(await store.vectorStoreFiles.known(indexed.map(({ entry }) => entry)))
-      for (const key of indexed) if (!known.has(key.entry)) await index.remove(key)
+      for (const key of indexed) if (!known.has(key.entry)) erase(index.remove(key))
       const found = new Set(indexed.map(({ entry }) => entry))
       await store.ingestion.redo(completed.map(({ entry }) => entry).filter((entry) => !found.has(entry)))
       pump.wake()
