@@ -1,13 +1,9 @@
+import type { EntryKey } from '../store/vector-stores.ts'
+
 /*
  * The index of what the files of vector stores say. It is derived: the main database is the truth about which file is in
  * which store, and what the index has beyond that is harmless, is found by `entries`, and may be removed at any time.
  */
-
-/** A file's place in a store: both are `seq` numbers of the main database. */
-export interface EntryKey {
-  store: number
-  entry: number
-}
 
 export interface IndexedEntry extends EntryKey {
   /** The embedding model of its vectors; null: it has none. */

@@ -1,4 +1,5 @@
-import type { EntryKey, Hit, IndexedEntry, SearchRequest } from '../search-index.ts'
+import type { EntryKey } from '../../store/vector-stores.ts'
+import type { Hit, IndexedEntry, SearchRequest } from '../search-index.ts'
 import { type Connection, entryIdOf, firstId, idsPerEntry } from './database.ts'
 import { createLexical } from './lexical.ts'
 import { createRanking, scoreOf } from './ranking.ts'

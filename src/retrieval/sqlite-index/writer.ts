@@ -1,4 +1,5 @@
-import type { EntryKey, Vectors } from '../search-index.ts'
+import type { EntryKey } from '../../store/vector-stores.ts'
+import type { Vectors } from '../search-index.ts'
 import { type Connection, firstId, idsPerEntry } from './database.ts'
 import { tokensOf } from './tokens.ts'
 import { blocksOf } from './vectors.ts'
