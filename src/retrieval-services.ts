@@ -31,7 +31,10 @@ export function createRetrievalServices({ config, logger, store, blobs, embedder
   const concurrency = config.INGESTION_CONCURRENCY
   const index = createSqliteIndex({
     file: join(config.DATA_DIR, 'search.db'),
-    onError: (error) => logger.error(error, 'the search index met a failure'),
+    onError: (error) => {
+      logger.error(error, 'the search index is lost; it is made anew from the files')
+      ingestor.reconcile().catch((failure) => logger.error(failure, 'the search index could not be made anew'))
+    },
   })
   const extractor = createExtractor({ concurrency, ...limits })
   const embed =

@@ -131,7 +131,8 @@ function fromMessage(message: Message, pictures: PromptOptions['pictures']): Cha
   }
   const parts = message.content.flatMap((part) => fromPart(part, pictures))
   const [first] = parts
-  if (!first) return []
+  // Without its pictures it would be no message, and the model would have nothing to answer.
+  if (!first) return [{ role: 'user', content: '[A picture was sent that cannot be shown.]' }]
   // Plain text as a string: some backends understand nothing else.
   return [{ role: 'user', content: parts.length === 1 && first.type === 'text' ? first.text : parts }]
 }
