@@ -19,25 +19,38 @@ export interface Harness {
   client: OpenAI
   /** Sends a request as it is; `body` that is no string goes as JSON. */
   send(method: string, url: string, body?: unknown, headers?: Record<string, string>): Promise<Response>
-  /** Where the bytes of files are. */
+  /** Where the bytes of files are, and what they say. */
   folder: string
   /** Moves the server's clock. */
   time: { now: number }
+  /** Ends the server before the test ends, so that another can begin in its folder. */
+  close(): Promise<void>
 }
 
 interface Options {
   env?: Record<string, string>
   /** False: runs advance only by `services.executor.tick()`. */
   started?: boolean
+  /** True: files are read by themselves; else only by `services.ingestor.tick()`. */
+  ingesting?: boolean
   leaseMs?: number
+  /** Files and a database that stay, where another server may go on with them; without it, all is new. */
+  folder?: string
+}
+
+/** A folder for servers, which is removed with the test. */
+export function aFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'assistants-files-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  return folder
 }
 
 /** The server without a socket, on an empty database in memory, with a scripted model behind it. Ends with the test. */
-export async function startApp({ env = {}, started = true, leaseMs }: Options = {}): Promise<Harness> {
+export async function startApp(options: Options = {}): Promise<Harness> {
+  const { env = {}, started = true, ingesting = false, leaseMs, folder = aFolder() } = options
   const backend = await new ScriptedBackend().start()
-  const folder = mkdtempSync(join(tmpdir(), 'assistants-files-'))
   const config = readConfig({
-    DATABASE_URL: 'sqlite::memory:',
+    DATABASE_URL: options.folder ? `sqlite:${join(folder, 'assistants.db')}` : 'sqlite::memory:',
     OPENAI_BASE_URL: backend.url,
     OPENAI_API_KEY: 'sk-backend',
     DATA_DIR: folder,
@@ -49,14 +62,19 @@ export async function startApp({ env = {}, started = true, leaseMs }: Options = 
   const app = buildApp(services)
   await app.ready()
   if (started) services.executor.start()
-  onTestFinished(async () => {
-    await services.executor.stop(0)
-    services.bus.close()
-    await app.close()
-    await services.store.close()
-    await backend.stop()
-    rmSync(folder, { recursive: true })
-  })
+  if (ingesting) services.ingestor.start()
+  let closing: Promise<void> | undefined
+  const close = () => {
+    closing ??= (async () => {
+      await services.executor.stop(0)
+      services.bus.close()
+      await app.close()
+      await services.close()
+      await backend.stop()
+    })()
+    return closing
+  }
+  onTestFinished(close)
   const send: Harness['send'] = (method, url, body, headers = {}) =>
     fetchOver(app)(`http://inject${url}`, {
       method,
@@ -73,7 +91,7 @@ export async function startApp({ env = {}, started = true, leaseMs }: Options = 
     maxRetries: 0,
     fetch: fetchOver(app),
   })
-  return { app, services, backend, client, send, folder, time }
+  return { app, services, backend, client, send, folder, time, close }
 }
 
 /** `fetch` that hands requests to Fastify directly; answers stream as they would over a socket. */
