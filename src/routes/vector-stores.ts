@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { type Clock, seconds } from '../clock.ts'
@@ -13,6 +14,7 @@ import {
   ModifyVectorStoreFile,
   SearchVectorStore,
   type VectorStore,
+  type VectorStoreFile,
 } from '../schemas/vector-stores.ts'
 import type { Store } from '../store/store.ts'
 import type { VectorStoreService } from '../vector-stores/vector-store-service.ts'
@@ -104,9 +106,10 @@ export const vectorStoreFileRoutes: FastifyPluginAsyncTypebox<Options> = async (
     },
   )
 
-  app.get(file, { schema: { params: VectorStoreFileParams } }, async ({ params }, reply) =>
-    pollable(reply, await vectorStores.file(params.vector_store_id, params.file_id)),
-  )
+  app.get(file, { schema: { params: VectorStoreFileParams } }, async ({ params, headers }, reply) => {
+    const found = await vectorStores.file(params.vector_store_id, params.file_id)
+    return pollable(reply, isNodesPoll(headers) ? endedForNode(found) : found)
+  })
 
   app.post(
     file,
@@ -130,6 +133,15 @@ export const vectorStoreFileRoutes: FastifyPluginAsyncTypebox<Options> = async (
     ),
   )
 }
+
+const isNodesPoll = (headers: IncomingHttpHeaders) =>
+  headers['x-stainless-poll-helper'] === 'true' && headers['x-stainless-lang'] === 'js'
+
+// differs: the poll helper of Node's SDK knows no `cancelled`: it would ask again at once, for ever.
+const endedForNode = (file: VectorStoreFile): VectorStoreFile =>
+  file.status === 'cancelled'
+    ? { ...file, status: 'failed', last_error: { code: 'server_error', message: 'The file was cancelled.' } }
+    : file
 
 export const fileBatchRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { store, vectorStores }) => {
   const batches = '/vector_stores/:vector_store_id/file_batches'
