@@ -1,7 +1,7 @@
-import type { RunStep, ServerCall, ToolCall } from '../schemas/run-steps.ts'
+import type { RunStep, ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import type { RunChange, StepWithSpent } from '../store/store.ts'
-import { isAnswered, type RunTools } from '../tools/registry.ts'
+import { isAnswered, nameOf, type RunTools } from '../tools/registry.ts'
 import type { Hand } from './hand.ts'
 
 /**
@@ -18,14 +18,14 @@ export async function answerCalls(
   const { run } = hand.state
   const tool_calls = await Promise.all(
     callsOf(step).map((call) => {
-      const tool = ours.get(call.type)
-      if (call.type === 'function' || isAnswered(call) || !tool) return call
+      const tool = ours.get(nameOf(call))
+      if (!tool || isAnswered(call)) return call
       return tool.answer(call, { run, earlier: earlierCalls(steps, call), signal: hand.signal })
     }),
   )
   hand.signal.throwIfAborted()
   const answered = { ...step, step_details: { type: 'tool_calls' as const, tool_calls } }
-  if (tool_calls.some((call) => call.type === 'function' && !isAnswered(call))) {
+  if (!tool_calls.every(isAnswered)) {
     const required_action = requiredAction(tool_calls)
     return { to: 'requires_action', save: { steps: [answered] }, patch: { required_action } }
   }
@@ -36,11 +36,11 @@ export async function answerCalls(
 const callsOf = ({ step_details: details }: RunStep): readonly ToolCall[] =>
   details.type === 'tool_calls' ? details.tool_calls : []
 
-const earlierCalls = (steps: readonly RunStep[], { id, type }: ServerCall) =>
+const earlierCalls = (steps: readonly RunStep[], call: ToolCall) =>
   steps
     .flatMap(callsOf)
-    .filter((call) => call.type === type)
-    .findIndex((call) => call.id === id)
+    .filter((other) => nameOf(other) === nameOf(call))
+    .findIndex(({ id }) => id === call.id)
 
 /** What the client is to answer. */
 export function requiredAction(calls: readonly ToolCall[]): Run['required_action'] {

@@ -4,7 +4,7 @@ import type { Delta } from '../schemas/events.ts'
 import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
 import type { Conversation, RunChange, Store } from '../store/store.ts'
 import { sourcesOf } from '../tools/file-search.ts'
-import type { RunTools, ToolRegistry } from '../tools/registry.ts'
+import { nameOf, type RunTools, type ToolRegistry } from '../tools/registry.ts'
 import type { Recorder } from './commit.ts'
 import { Draft } from './draft.ts'
 import type { Hand } from './hand.ts'
@@ -89,7 +89,7 @@ async function callModel(hand: Hand, conversation: Conversation, ours: RunTools,
   // Even an answer without a word is an answer.
   if (!draft.hasCalls && !draft.hasMessage) await open(draft.openMessage())
   publish(draft.endText())
-  return endOfTurn(hand, draft, end, seconds(clock))
+  return endOfTurn(hand, draft, end, ours, seconds(clock))
 }
 
 function exhausted({ state: { run, spent } }: Hand) {
@@ -103,12 +103,12 @@ function tokensLeft({ state: { run, spent } }: Hand): number | null {
   return run.max_completion_tokens === null ? null : run.max_completion_tokens - spent.completion_tokens
 }
 
-function endOfTurn(hand: Hand, draft: Draft, { finish_reason, usage }: End, now: number): RunChange {
+function endOfTurn(hand: Hand, draft: Draft, { finish_reason, usage }: End, ours: RunTools, now: number): RunChange {
   const spent = sumOf(hand.state.spent, usage)
   if (draft.hasCalls) {
     const save = draft.finish(usage)
     // Calls of ours are answered first; the run is not done with this step.
-    if (!draft.calls.every((call) => call.type === 'function')) return { spent, save }
+    if (draft.calls.some((call) => ours.has(nameOf(call)))) return { spent, save }
     return { to: 'requires_action', spent, save, patch: { required_action: requiredAction(draft.calls) } }
   }
 

@@ -1,5 +1,5 @@
 import type { ChatCompletionFunctionTool } from 'openai/resources/chat/completions'
-import type { ServerCall, ToolCall } from '../schemas/run-steps.ts'
+import type { ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 
 export interface ToolContext {
@@ -10,16 +10,17 @@ export interface ToolContext {
 }
 
 /** A tool that runs here. The model knows it as a function whose name is its type. */
-export interface ServerTool<Call extends ServerCall = ServerCall> {
-  readonly type: Call['type']
+export interface ServerTool<Call extends ToolCall = ToolCall> {
+  /** By which an assistant enables it. */
+  readonly type: string
   describe(run: Run): ChatCompletionFunctionTool
   /** A call as its step shows it until it is answered. */
   begin(run: Run, id: string): Call
   /** Resolves when the first turn of a run may begin. Rejects with the signal's reason. */
   ready(run: Run, signal: AbortSignal): Promise<void>
   /**
-   * The call with its outcome, and what the model is told of it as `model_call.output`. What fails is told to the
-   * model, and ends no run. May be called again for the same call after a crash. Rejects with the signal's reason only.
+   * The call with its outcome, and with what the model is told of it as its output. What fails is told to the model,
+   * and ends no run. May be called again for the same call after a crash. Rejects with the signal's reason only.
    */
   answer(call: Call, context: ToolContext): Promise<Call>
 }
@@ -48,6 +49,9 @@ export function createRegistry(tools: readonly ServerTool[]): ToolRegistry {
     },
   }
 }
+
+/** The name by which the model called. */
+export const nameOf = (call: ToolCall): string => (call.type === 'function' ? call.function.name : call.type)
 
 export const isAnswered = (call: ToolCall): boolean =>
   call.type === 'function' ? call.function.output !== null : call.model_call?.output != null
