@@ -79,7 +79,7 @@ async function tellOfSearch(openai: OpenAI) {
   const { assistants, threads } = openai.beta
 
   const { id: store } = await openai.vectorStores.create({ name: 'Project Phoenix' })
-  const files = documents.map((name) => createReadStream(join(import.meta.dirname, '../demo/documents', name)))
+  const files = documents.map((name) => createReadStream(join(import.meta.dirname, 'demo/documents', name)))
   const { file_counts } = await openai.vectorStores.fileBatches.uploadAndPoll(store, { files })
   say(`The vector store ${store} has ${file_counts.completed} files: ${documents.join(', ')}.\n`)
 

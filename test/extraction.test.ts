@@ -11,7 +11,7 @@ const isLinux = process.platform === 'linux'
 const sizes = { max_chunk_size_tokens: 800, chunk_overlap_tokens: 400 }
 const never = new AbortController().signal
 const folder = join(import.meta.dirname, 'documents')
-const demo = join(import.meta.dirname, '../demo/documents')
+const demo = join(import.meta.dirname, '../src/demo/documents')
 
 const extractors: Extractor[] = []
 afterEach(async () => {
