@@ -20,7 +20,8 @@ const bodyLimit = 32 * 1024 * 1024
 
 /** The HTTP server, wired and not listening. Closing it closes no service. */
 export function buildApp(services: Services): FastifyInstance {
-  const { config, logger, clock, store, catalog, runs, follower, files, vectorStores, resources } = services
+  const { config, logger, clock, store, catalog, runs, follower, files, vectorStores, resources, customTypes } =
+    services
   const app: FastifyInstance = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -43,7 +44,7 @@ export function buildApp(services: Services): FastifyInstance {
     async (v1) => {
       // differs: the `OpenAI-Beta` header is not asked for; old proxies drop it.
       useAuth(v1, config.API_KEYS)
-      v1.register(assistantRoutes, { store, resources, clock })
+      v1.register(assistantRoutes, { store, resources, customTypes, clock })
       v1.register(threadRoutes, { store, runs, resources, clock })
       v1.register(messageRoutes, { store, resources, clock })
       v1.register(runRoutes, { store, runs, follower })

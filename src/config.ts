@@ -14,6 +14,7 @@ const Environment = Type.Object({
   OPENAI_API_KEY: Type.Optional(Type.String()),
   EMBEDDING_MODEL: Type.Optional(Type.String()),
   API_KEYS: Type.Optional(Type.String()),
+  TOOLS: Type.Optional(Type.String()),
   LOG_LEVEL: Type.Union(
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info' },
@@ -26,9 +27,11 @@ const Environment = Type.Object({
   SHUTDOWN_SECONDS: Whole({ minimum: 0, maximum: 600, default: 8 }),
 })
 
-export interface Config extends Omit<Static<typeof Environment>, 'API_KEYS'> {
+export interface Config extends Omit<Static<typeof Environment>, 'API_KEYS' | 'TOOLS'> {
   /** Empty: development mode, in which any key is good. */
   API_KEYS: string[]
+  /** Paths of modules. */
+  TOOLS: string[]
 }
 
 /** What is wrong with the configuration, in a sentence that names the variable. */
@@ -41,11 +44,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     const value = env[name]?.trim()
     raw[name] = value ? readValue(name, schema, value) : schema.default
   }
-  const { API_KEYS, ...values } = raw as Static<typeof Environment>
-  const keys = (API_KEYS ?? '')
-    .split(',')
-    .map((key) => key.trim())
-    .filter(Boolean)
+  const { API_KEYS, TOOLS, ...values } = raw as Static<typeof Environment>
+  const keys = listIn(API_KEYS)
   if (API_KEYS !== undefined && keys.length === 0)
     throw new ConfigError('API_KEYS names no key; leave it out or list keys with commas between them.')
   if (keys.length === 0 && !isLoopback(values.HOST)) {
@@ -53,8 +53,15 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       `HOST is '${values.HOST}', which others can reach, but API_KEYS names no key: set API_KEYS, or leave HOST at 127.0.0.1.`,
     )
   }
-  return { ...values, API_KEYS: keys }
+  return { ...values, API_KEYS: keys, TOOLS: listIn(TOOLS) }
 }
+
+/** What stands between commas. */
+const listIn = (text = '') =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean)
 
 function readValue(name: string, schema: TSchema, text: string): unknown {
   const value = schema.type === 'integer' && /^-?\d{1,9}$/.test(text) ? Number(text) : text

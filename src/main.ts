@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { pino } from 'pino'
-import { type Config, ConfigError, readConfig } from './config.ts'
+import { ConfigError, readConfig } from './config.ts'
 import { serve } from './server.ts'
 import { createServices } from './services.ts'
+import { loadTools } from './tools/custom.ts'
 
 if (existsSync('.env')) process.loadEnvFile('.env')
 
@@ -14,9 +15,10 @@ async function logTo(isTerminal: boolean) {
   return pretty({ ignore: 'pid,hostname,reqId', sync: true })
 }
 
-function configOrExit(): Config {
+/** What is wrong with the configuration is said in a sentence, without a stack. */
+async function orExit<T>(read: () => T | Promise<T>): Promise<T> {
   try {
-    return readConfig(process.env)
+    return await read()
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     process.stderr.write(`${error.message}\n`)
@@ -24,10 +26,13 @@ function configOrExit(): Config {
   }
 }
 
-const config = configOrExit()
+const config = await orExit(() => readConfig(process.env))
 const logger = pino({ level: config.LOG_LEVEL }, await logTo(process.stdout.isTTY))
 
-const server = await serve(createServices(config, logger))
+const services = await orExit(async () =>
+  createServices(config, logger, { tools: await loadTools(config.TOOLS, process.cwd(), logger) }),
+)
+const server = await serve(services)
 // V8's own value, which boot.js takes back while modules load: memory may grow with the work from here on.
 setFlagsFromString('--semi-space-growth-factor=2')
 

@@ -20,8 +20,9 @@ import { createFollower, type Follower } from './runs/follow.ts'
 import { createRunService, type RunService } from './runs/run-service.ts'
 import { createSqliteStore } from './store/sqlite/sqlite-store.ts'
 import type { RunState, Store } from './store/store.ts'
+import { customTypesOf } from './tools/custom.ts'
 import { createFileSearch } from './tools/file-search.ts'
-import { createRegistry } from './tools/registry.ts'
+import { createRegistry, type ServerTool } from './tools/registry.ts'
 import { createResources, type Resources } from './vector-stores/resources.ts'
 import { createVectorStoreService, type VectorStoreService } from './vector-stores/vector-store-service.ts'
 
@@ -39,11 +40,14 @@ export interface Services {
   vectorStores: VectorStoreService
   resources: Resources
   ingestor: Ingestor
+  customTypes: ReadonlySet<string>
   /** What works beside the server; the store goes last. */
   close(): Promise<void>
 }
 
 interface Overrides {
+  /** Tools of the operator's, beside the built-in ones. */
+  tools?: readonly ServerTool[]
   clock?: Clock
   backoffMs?: number
   leaseMs?: number
@@ -53,6 +57,7 @@ interface Overrides {
 /** The composition root: nothing else knows which implementations there are. The executor is not started. */
 export function createServices(config: Config, logger: Logger, overrides: Overrides = {}): Services {
   const {
+    tools = [],
     clock = Date.now,
     backoffMs = 500,
     leaseMs = config.RUN_LEASE_SECONDS * 1000,
@@ -89,7 +94,7 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     store,
     recorder,
     completer,
-    tools: createRegistry([fileSearch]),
+    tools: createRegistry([fileSearch, ...tools]),
     pictureOf: createPictureReader(store, blobs),
     clock,
     concurrency: config.RUN_CONCURRENCY,
@@ -99,11 +104,12 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     onRest: (state) => logRun(logger, state),
   })
   const resources = createResources(store, ingestor, clock)
-  const expirySeconds = config.RUN_EXPIRY_SECONDS
-  const runs = createRunService({ store, recorder, bus, executor, resources, clock, expirySeconds })
+  const customTypes = customTypesOf(tools)
+  const settings = { expirySeconds: config.RUN_EXPIRY_SECONDS, customTypes }
+  const runs = createRunService({ store, recorder, bus, executor, resources, clock, settings })
   const vectorStores = createVectorStoreService({ store, index, ingestor, retriever, clock })
   return {
-    ...{ config, logger, clock, store, bus, catalog, executor, runs, vectorStores, resources, ingestor },
+    ...{ config, logger, clock, store, bus, catalog, executor, runs, vectorStores, resources, ingestor, customTypes },
     follower: createFollower(store, bus, executor),
     files: createFileService(store, blobs, ingestor, clock),
     async close() {

@@ -24,6 +24,7 @@ test('nothing needs to be configured', () => {
     OPENAI_API_KEY: undefined,
     EMBEDDING_MODEL: undefined,
     API_KEYS: [],
+    TOOLS: [],
     LOG_LEVEL: 'info',
     RUN_EXPIRY_SECONDS: 600,
     RUN_LEASE_SECONDS: 15,
@@ -139,7 +140,7 @@ describe('.env.example', () => {
   })
 
   test('says what each variable is without being told', () => {
-    const { API_KEYS, EMBEDDING_MODEL, OPENAI_API_KEY, OPENAI_BASE_URL, ...defaults } = readConfig({})
+    const { API_KEYS, EMBEDDING_MODEL, TOOLS, OPENAI_API_KEY, OPENAI_BASE_URL, ...defaults } = readConfig({})
     const values = Object.fromEntries(listed)
     for (const [name, value] of Object.entries(defaults)) expect(values[name], name).toBe(String(value))
   })

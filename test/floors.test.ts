@@ -4,14 +4,14 @@ import { expect, test } from 'vitest'
 
 /** The house: a file imports from its own floor or one below. The first pattern that fits a path gives its floor. */
 const floors: [RegExp, number][] = [
-  [/^(main|demo|server)\.ts$/, 7],
+  [/^(main|demo|server)\.ts$|^demo\//, 7],
   [/^(app|services|retrieval-services)\.ts$/, 6],
   [/^(routes|http)\//, 5],
   [/^runs\/lifecycle\.ts$|^pump\.ts$/, 1],
   [/^runs\/(prompt|draft|existing|settle|new-run|tool-outputs)\.ts$/, 3],
   [/^retrieval\/(ingest|retriever|cite|rewrite)\.ts$|^tools\//, 3],
   [/^(runs|files|vector-stores)\//, 4],
-  [/^(completer|events|store|retrieval)\/|^blobs\.ts$/, 2],
+  [/^(completer|events|store|retrieval|sandbox)\/|^blobs\.ts$/, 2],
   [/^(schemas\/.*|clock\.ts|config\.ts|errors\.ts|ids\.ts)$/, 0],
 ]
 

@@ -29,8 +29,10 @@ const runWith = (...tools: Run['tools']) => aRun('thread_1', { tools })
 
 describe('the registry', () => {
   test('refuses two tools of one type', () => {
-    expect(() => createRegistry([search, code, aTool('file_search')])).toThrow('Two tools have the same type.')
-    expect(() => createRegistry([search, search])).toThrow('Two tools have the same type.')
+    expect(() => createRegistry([search, code, aTool('file_search')])).toThrow(
+      "Two tools have the same type: 'file_search'.",
+    )
+    expect(() => createRegistry([search, search])).toThrow("Two tools have the same type: 'file_search'.")
   })
 
   test('gives a run the tools that it enables, by the names that the model knows', () => {

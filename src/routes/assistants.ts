@@ -26,6 +26,8 @@ const defaults = {
 interface Options {
   store: Store
   resources: Resources
+  /** The tools of the operator's. */
+  customTypes: ReadonlySet<string>
   clock: Clock
 }
 
@@ -37,9 +39,12 @@ function settingsIn(body: Partial<ModifyAssistant>): Partial<Settings> {
   return Object.fromEntries(named.map((key) => [key, body[key] ?? defaults[key]]))
 }
 
-export const assistantRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { store, resources, clock }) => {
+export const assistantRoutes: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { store, resources, customTypes, clock },
+) => {
   app.post('/assistants', { schema: { body: CreateAssistant } }, async ({ body }): Promise<Assistant> => {
-    const tools = completeTools(body.tools ?? [])
+    const tools = completeTools(body.tools ?? [], customTypes)
     const assistant: Assistant = {
       id: newId('asst_'),
       object: 'assistant',
@@ -69,7 +74,7 @@ export const assistantRoutes: FastifyPluginAsyncTypebox<Options> = async (app, {
     { schema: { params: AssistantParams, body: ModifyAssistant } },
     async ({ params: { assistant_id: id }, body }) => {
       const before = await existingAssistant(store, id)
-      const tools = body.tools === undefined ? before.tools : completeTools(body.tools ?? [])
+      const tools = body.tools === undefined ? before.tools : completeTools(body.tools ?? [], customTypes)
       const settings = settingsIn(body)
       checkFormat(settings.response_format ?? before.response_format, tools)
       const assistant = await store.assistants.update(id, {

@@ -4,7 +4,7 @@ import type { Assistant } from '../schemas/assistants.ts'
 import { type CreateMessage, completeContent, type Message } from '../schemas/messages.ts'
 import type { CreateRun, CreateThreadAndRun, Run } from '../schemas/runs.ts'
 import type { CreateThread, Thread } from '../schemas/threads.ts'
-import { completeTools } from '../schemas/tools.ts'
+import { completeTools, isCustom, isFunction } from '../schemas/tools.ts'
 
 /** A message of the client's, as stored. `now` in seconds, here as below. */
 export function newMessage(body: CreateMessage, thread_id: string, now: number): Message {
@@ -38,15 +38,21 @@ export function newThread(body: CreateThread, now: number): { thread: Thread; me
   return { thread, messages: (body.messages ?? []).map((message) => newMessage(message, thread.id, now)) }
 }
 
+export interface RunSettings {
+  expirySeconds: number
+  /** The tools of the operator's. */
+  customTypes: ReadonlySet<string>
+}
+
 /** The assistant's settings with the request's over them; null is as good as absent. */
 export function newRun(
   body: Partial<CreateRun> & Partial<CreateThreadAndRun>,
   assistant: Assistant,
   thread_id: string,
   now: number,
-  expirySeconds: number,
+  { expirySeconds, customTypes }: RunSettings,
 ): Run {
-  const tools = body.tools ? completeTools(body.tools) : assistant.tools
+  const tools = body.tools ? completeTools(body.tools, customTypes) : assistant.tools
   const response_format = body.response_format ?? assistant.response_format
   checkFormat(response_format, tools)
   checkToolChoice(body.tool_choice, tools)
@@ -102,7 +108,7 @@ function checkToolChoice(choice: CreateRun['tool_choice'], tools: Run['tools']) 
   if (typeof choice !== 'object' || choice === null) return
   const isMeant = (tool: Run['tools'][number]) =>
     choice.type === 'function'
-      ? tool.type === 'function' && tool.function.name === choice.function.name
+      ? (isFunction(tool) ? tool.function.name : tool.type) === choice.function.name
       : tool.type === choice.type
   if (tools.some(isMeant)) return
   const name = choice.type === 'function' ? choice.function.name : choice.type
@@ -112,7 +118,7 @@ function checkToolChoice(choice: CreateRun['tool_choice'], tools: Run['tools']) 
 /** Throws an ApiError where the hosted service refuses a format together with its tools. */
 export function checkFormat(format: Run['response_format'], tools: Run['tools']) {
   if (typeof format === 'string' || format.type === 'text') return
-  if (tools.every((tool) => tool.type === 'function')) return
+  if (tools.every((tool) => isFunction(tool) || isCustom(tool))) return
   throw invalidRequest(
     `Invalid tools: all tools must be of type \`function\` when \`response_format\` is of type \`${format.type}\`.`,
   )

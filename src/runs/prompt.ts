@@ -10,7 +10,7 @@ import { withoutMarks } from '../retrieval/cite.ts'
 import type { Message, MessageContent } from '../schemas/messages.ts'
 import type { RunStep, ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
-import type { Tool } from '../schemas/tools.ts'
+import { isFunction, type Tool } from '../schemas/tools.ts'
 import type { Conversation } from '../store/store.ts'
 import type { RunTools } from '../tools/registry.ts'
 
@@ -30,7 +30,7 @@ export function requestFor(run: Run, conversation: Conversation, options: Prompt
   const { completionTokens, ours, pictures } = options
   const tools = [
     ...[...ours.values()].map((tool) => tool.describe(run)),
-    ...run.tools.filter((tool) => tool.type === 'function').map(described),
+    ...run.tools.filter(isFunction).map(described),
   ]
   const called = conversation.steps.some((step) => step.type === 'tool_calls')
   return {

@@ -6,11 +6,12 @@ import type { CreateRun, CreateThreadAndRun, Run, SubmitToolOutputs } from '../s
 import type { Thread } from '../schemas/threads.ts'
 import { completeResources } from '../schemas/tools.ts'
 import type { Refusal, RunChange, StepWithSpent, Store } from '../store/store.ts'
+import { isAnswered } from '../tools/registry.ts'
 import type { Resources } from '../vector-stores/resources.ts'
 import type { Recorder } from './commit.ts'
 import type { Executor } from './executor.ts'
 import { existingAssistant, existingRun, existingThread } from './existing.ts'
-import { newMessage, newRun, newThread } from './new-run.ts'
+import { newMessage, newRun, newThread, type RunSettings } from './new-run.ts'
 import { openOf, settle } from './settle.ts'
 import { outputsFor } from './tool-outputs.ts'
 
@@ -41,11 +42,11 @@ export interface RunServiceOptions {
   executor: Executor
   resources: Resources
   clock: Clock
-  expirySeconds: number
+  settings: RunSettings
 }
 
 export function createRunService(options: RunServiceOptions): RunService {
-  const { store, recorder, bus, executor, resources, clock, expirySeconds } = options
+  const { store, recorder, bus, executor, resources, clock, settings } = options
 
   /** The listener is there before the run is, so that no event is missed. */
   async function begin(
@@ -79,7 +80,7 @@ export function createRunService(options: RunServiceOptions): RunService {
     async start(thread_id, body, listening) {
       const thread = await existingThread(store, thread_id)
       const assistant = await existingAssistant(store, body.assistant_id)
-      const run = newRun(body, assistant, thread_id, seconds(clock), expirySeconds)
+      const run = newRun(body, assistant, thread_id, seconds(clock), settings)
       const messages = (body.additional_messages ?? []).map((message) => newMessage(message, thread_id, run.created_at))
       const asked = messages.some((message) => message.role === 'user') || (await store.messages.anyFromUser(thread_id))
       checkThread(run, asked)
@@ -94,7 +95,7 @@ export function createRunService(options: RunServiceOptions): RunService {
       const now = seconds(clock)
       const assistant = await existingAssistant(store, body.assistant_id)
       const { thread, messages } = newThread(body.thread ?? {}, now)
-      const run = newRun(body, assistant, thread.id, now, expirySeconds)
+      const run = newRun(body, assistant, thread.id, now, settings)
       checkThread(
         run,
         messages.some((message) => message.role === 'user'),
@@ -163,7 +164,9 @@ function answered(step: StepWithSpent, body: SubmitToolOutputs, now: number): St
   if (step.step_details.type !== 'tool_calls') return step
   const outputs = outputsFor(step.step_details.tool_calls, body.tool_outputs)
   const tool_calls = step.step_details.tool_calls.map((call) =>
-    call.type === 'function' ? { ...call, function: { ...call.function, output: outputs.get(call.id) ?? '' } } : call,
+    call.type === 'function' && !isAnswered(call)
+      ? { ...call, function: { ...call.function, output: outputs.get(call.id) ?? '' } }
+      : call,
   )
   const usage = step.spent ?? null
   return { ...step, status: 'completed', completed_at: now, usage, step_details: { type: 'tool_calls', tool_calls } }

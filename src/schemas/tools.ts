@@ -1,10 +1,21 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { invalidRequest } from '../errors.ts'
 import { Closed, Defaulted, Id, Nullable, OneOf, OpenObject } from './common.ts'
 import { StoreHelper } from './vector-stores.ts'
 
 const Ranker = OneOf('auto', 'default_2024_08_21')
 const CodeInterpreterTool = Closed({ type: Type.Literal('code_interpreter') })
 const FileSearchTypeOnly = Closed({ type: Type.Literal('file_search') })
+
+export const builtInTools: readonly string[] = ['code_interpreter', 'file_search', 'function']
+
+declare const custom: unique symbol
+/** The name of a tool of the operator's; a type of its own, so that the others can be told apart by theirs. */
+export type CustomType = string & { readonly [custom]: true }
+// differs: the hosted service knew no tools but its own.
+const CustomTool = Closed({
+  type: Type.Unsafe<CustomType>(Type.String({ pattern: `^(?!(?:${builtInTools.join('|')})$)[a-zA-Z0-9_-]{1,64}$` })),
+})
 
 /** A tool as a client may send it. */
 export const ToolParam = Type.Union([
@@ -29,6 +40,7 @@ export const ToolParam = Type.Union([
       strict: Defaulted(Type.Boolean()),
     }),
   }),
+  CustomTool,
 ])
 export type ToolParam = Static<typeof ToolParam>
 
@@ -55,6 +67,7 @@ export const Tool = Type.Union([
       strict: Type.Boolean(),
     }),
   }),
+  CustomTool,
 ])
 export type Tool = Static<typeof Tool>
 
@@ -115,11 +128,13 @@ export type ToolChoice = Static<typeof ToolChoice>
 export const ReasoningEffort = OneOf('none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max')
 export const OptionalReasoningEffort = Nullable(ReasoningEffort)
 
-/** Fills in what the hosted service fills in: function parameters and `strict`, file_search ranking options. */
-export function completeTools(tools: readonly ToolParam[]): Tool[] {
-  return tools.map((tool): Tool => {
-    if (tool.type === 'code_interpreter') return tool
-    if (tool.type === 'file_search') {
+/**
+ * Fills in what the hosted service fills in: function parameters and `strict`, file_search ranking options. Throws an
+ * ApiError for a tool that is neither built in nor one of the operator's.
+ */
+export function completeTools(tools: readonly ToolParam[], customTypes: ReadonlySet<string>): Tool[] {
+  return tools.map((tool, index): Tool => {
+    if (isFileSearch(tool)) {
       const { max_num_results, ranking_options } = tool.file_search ?? {}
       return {
         type: 'file_search',
@@ -133,17 +148,40 @@ export function completeTools(tools: readonly ToolParam[]): Tool[] {
         },
       }
     }
-    const { name, description, parameters, strict } = tool.function
-    return {
-      type: 'function',
-      function: {
-        name,
-        ...(typeof description === 'string' && { description }),
-        parameters: parameters ?? { type: 'object', properties: {} },
-        strict: strict ?? false,
-      },
+    if (isFunction(tool)) {
+      const { name, description, parameters, strict } = tool.function
+      return {
+        type: 'function',
+        function: {
+          name,
+          ...(typeof description === 'string' && { description }),
+          parameters: parameters ?? { type: 'object', properties: {} },
+          strict: strict ?? false,
+        },
+      }
     }
+    if (isCustom(tool) && !customTypes.has(tool.type)) {
+      throw unknownTool(tool.type, [...builtInTools, ...customTypes], `tools[${index}].type`)
+    }
+    return tool
   })
+}
+
+// A comparison of `type` does not tell the types apart for TypeScript, since a custom one may be any text.
+export const isFunction = <T extends { type: string }>(tool: T): tool is Extract<T, { type: 'function' }> =>
+  tool.type === 'function'
+export const isFileSearch = <T extends { type: string }>(tool: T): tool is Extract<T, { type: 'file_search' }> =>
+  tool.type === 'file_search'
+export const isCustom = <T extends { type: string }>(tool: T): tool is Extract<T, { type: CustomType }> =>
+  !builtInTools.includes(tool.type)
+
+function unknownTool(type: string, known: readonly string[], param: string) {
+  const listed = `${known
+    .slice(0, -1)
+    .map((name) => `'${name}'`)
+    .join(', ')}, and '${known.at(-1)}'`
+  const message = `Invalid value: '${type}'. Supported values are: ${listed}.`
+  return invalidRequest(message, { param, code: 'invalid_value' })
 }
 
 /** What a modify call leaves of the resources: tool by tool it replaces what it names, and null gives up all. */

@@ -2,6 +2,7 @@ import type { SourceOf } from '../retrieval/cite.ts'
 import type { Passage, Retriever } from '../retrieval/retriever.ts'
 import type { FileSearchCall, RunStep } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
+import { isFileSearch } from '../schemas/tools.ts'
 import type { ServerTool } from './registry.ts'
 import { formatResults } from './search-results.ts'
 
@@ -94,8 +95,8 @@ export function createFileSearch(options: FileSearchOptions): ServerTool<FileSea
 }
 
 function settingsOf(run: Run) {
-  const tool = run.tools.find((one) => one.type === 'file_search')
-  if (tool?.type !== 'file_search') throw new Error('The run has no file_search.')
+  const tool = run.tools.find(isFileSearch)
+  if (!tool) throw new Error('The run has no file_search.')
   return tool.file_search
 }
 

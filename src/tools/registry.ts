@@ -1,6 +1,8 @@
 import type { ChatCompletionFunctionTool } from 'openai/resources/chat/completions'
+import { ConfigError } from '../config.ts'
 import type { ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
+import { isFunction } from '../schemas/tools.ts'
 
 export interface ToolContext {
   run: Run
@@ -33,10 +35,13 @@ export interface ToolRegistry {
   of(run: Run): RunTools
 }
 
-/** Throws if two tools have one type. */
+/** Throws a ConfigError if two tools have one type. */
 export function createRegistry(tools: readonly ServerTool[]): ToolRegistry {
-  const byType = new Map<string, ServerTool>(tools.map((tool) => [tool.type, tool]))
-  if (byType.size !== tools.length) throw new Error('Two tools have the same type.')
+  const byType = new Map<string, ServerTool>()
+  for (const tool of tools) {
+    if (byType.has(tool.type)) throw new ConfigError(`Two tools have the same type: '${tool.type}'.`)
+    byType.set(tool.type, tool)
+  }
   return {
     of(run) {
       const found = new Map<string, ServerTool>()
@@ -44,7 +49,7 @@ export function createRegistry(tools: readonly ServerTool[]): ToolRegistry {
         const tool = byType.get(type)
         if (tool) found.set(type, tool)
       }
-      for (const tool of run.tools) if (tool.type === 'function') found.delete(tool.function.name)
+      for (const tool of run.tools.filter(isFunction)) found.delete(tool.function.name)
       return found
     },
   }

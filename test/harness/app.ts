@@ -9,8 +9,11 @@ import { onTestFinished } from 'vitest'
 import { buildApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { createServices, type Services } from '../../src/services.ts'
+import { loadTools } from '../../src/tools/custom.ts'
 import { ScriptedBackend } from './backend.ts'
 import { checkAnswer } from './openapi.ts'
+
+const root = join(import.meta.dirname, '../..')
 
 export interface Harness {
   app: FastifyInstance
@@ -34,6 +37,8 @@ interface Options {
   /** True: files are read by themselves; else only by `services.ingestor.tick()`. */
   ingesting?: boolean
   leaseMs?: number
+  /** Modules of tools, as TOOLS would name them. */
+  tools?: readonly string[]
   /** Files and a database that stay, where another server may go on with them; without it, all is new. */
   folder?: string
 }
@@ -47,7 +52,7 @@ export function aFolder(): string {
 
 /** The server without a socket, on an empty database in memory, with a scripted model behind it. Ends with the test. */
 export async function startApp(options: Options = {}): Promise<Harness> {
-  const { env = {}, started = true, ingesting = false, leaseMs, folder = aFolder() } = options
+  const { env = {}, started = true, ingesting = false, leaseMs, tools = [], folder = aFolder() } = options
   const backend = await new ScriptedBackend().start()
   const config = readConfig({
     DATABASE_URL: options.folder ? `sqlite:${join(folder, 'assistants.db')}` : 'sqlite::memory:',
@@ -58,7 +63,9 @@ export async function startApp(options: Options = {}): Promise<Harness> {
   })
   const time = { now: 1_790_000_000_000 }
   const overrides = { clock: () => time.now, backoffMs: 1, beatMs: 20, ...(leaseMs !== undefined && { leaseMs }) }
-  const services = createServices(config, pino({ level: process.env.TEST_LOG ?? 'silent' }), overrides)
+  const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
+  const loaded = await loadTools(tools, root, logger)
+  const services = createServices(config, logger, { ...overrides, tools: loaded })
   const app = buildApp(services)
   await app.ready()
   if (started) services.executor.start()

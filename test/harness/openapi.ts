@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Ajv, type AnySchema, type ValidateFunction } from 'ajv'
+import { builtInTools } from '../../src/schemas/tools.ts'
 
 /**
  * Checks answers against the published OpenAPI document of the Assistants API, if OPENAPI_SPEC names a file with it.
@@ -17,6 +18,7 @@ const file = process.env.OPENAPI_SPEC
 const document: Document | undefined = file ? JSON.parse(readFileSync(file, 'utf8')) : undefined
 
 const ajv = new Ajv({ strict: false, validateFormats: false, discriminator: false })
+const validated = new Set<string>()
 const compiled = new Map<string, ValidateFunction>()
 
 /** OpenAPI 3.0's `nullable`, which the document uses beside 3.1's types, in the words of JSON Schema. */
@@ -40,6 +42,12 @@ if (document) {
   run.properties.instructions = { type: ['string', 'null'] }
   // A run may have as many tools as an assistant.
   Object.assign(run.properties.tools as object, { maxItems: 128 })
+  // A vector store without a name had null for it in every recording of the live service; the document says string.
+  const vectorStore = document.components.schemas.VectorStoreObject as { properties: Record<string, unknown> }
+  vectorStore.properties.name = { type: ['string', 'null'] }
+  // Files may be uploaded for `evals`, but what the document answers then is forgotten in it.
+  const openAiFile = document.components.schemas.OpenAIFile as { properties: { purpose: { enum: string[] } } }
+  openAiFile.properties.purpose.enum.push('evals')
   // The ids of an empty list are null in every recording of the live service; the document says string.
   for (const [name, { properties }] of Object.entries(document.components.schemas)) {
     if (!/^List\w+Response$/.test(name)) continue
@@ -53,7 +61,16 @@ if (document) {
 
 const escapePointer = (text: string) => encodeURIComponent(text.replaceAll('~', '~0').replaceAll('/', '~1'))
 
-function check(pointer: string, value: unknown, what: string) {
+/** Tools that an operator adds are none of the document's. */
+const withoutCustomTools = (value: unknown): unknown =>
+  JSON.parse(
+    JSON.stringify(value, (key, item) =>
+      key === 'tools' && Array.isArray(item) ? item.filter(({ type }) => builtInTools.includes(type)) : item,
+    ),
+  )
+
+function check(pointer: string, sent: unknown, what: string) {
+  const value = withoutCustomTools(sent)
   const validate = compiled.get(pointer) ?? ajv.compile({ $ref: `spec#/${pointer}` })
   compiled.set(pointer, validate)
   if (validate(value)) return
@@ -69,7 +86,14 @@ export function checkAnswer(method: string, path: string, status: number, body: 
   if (!template) return
   const pointer = `paths/${escapePointer(template)}/${method.toLowerCase()}/responses/200/content/application~1json/schema`
   check(pointer, body, `${method} ${path}`)
+  validated.add(`${method.toLowerCase()} ${template}`)
 }
+
+/** The operations of the document of which no answer has been checked in this file's tests; none without a document. */
+export const unvalidated = () =>
+  Object.entries(document?.paths ?? {})
+    .flatMap(([path, operations]) => Object.keys(operations).map((method) => `${method} ${path}`))
+    .filter((operation) => !validated.has(operation))
 
 function matches(template: string, path: string): boolean {
   const wanted = template.split('/')
