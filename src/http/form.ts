@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import multipart from '@fastify/multipart'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { ApiError, invalidRequest } from '../errors.ts'
@@ -31,18 +32,30 @@ export async function readForm<T>(
     })
   }
   const form: Form<T> = { fields: {}, file: undefined }
+  let taking: Readable | undefined
   try {
     for await (const part of request.parts()) {
       if (part.type === 'field') setField(form.fields, part.fieldname, part.value)
       else if (part.fieldname !== name || form.file) throw unknown(part.fieldname)
-      else form.file = { name: part.filename ?? '', taken: await take(part.file) }
+      else {
+        taking = part.file
+        form.file = { name: part.filename ?? '', taken: await take(part.file) }
+        taking = undefined
+      }
     }
     return form
   } catch (error) {
     if (form.file) await drop(form.file.taken)
-    throw error
+    // What fails while bytes are taken is ours, unless it is the bytes that do not come.
+    const isOurs = taking !== undefined && !taking.errored
+    throw isOurs || error instanceof ApiError || isFastifys(error) ? error : unreadable(error)
   }
 }
+
+const isFastifys = (error: unknown) => typeof (error as { statusCode?: unknown }).statusCode === 'number'
+
+const unreadable = (error: unknown) =>
+  Object.assign(invalidRequest('The form could not be read: it is broken, or breaks off.'), { cause: error })
 
 function setField(fields: Record<string, unknown>, key: string, value: unknown) {
   const [, outer, inner] = /^(\w+)\[(\w+)\]$/.exec(key) ?? []
