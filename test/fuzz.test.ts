@@ -3,11 +3,20 @@ import fc from 'fast-check'
 import type { Run } from 'openai/resources/beta/threads/runs/runs'
 import { expect, test } from 'vitest'
 import { CreateAssistant, ModifyAssistant } from '../src/schemas/assistants.ts'
+import { CompleteUpload, CreateUpload } from '../src/schemas/files.ts'
 import { CreateMessage, ModifyMessage } from '../src/schemas/messages.ts'
 import { CreateRun, CreateThreadAndRun, ModifyRun, SubmitToolOutputs } from '../src/schemas/runs.ts'
 import { CreateThread, ModifyThread } from '../src/schemas/threads.ts'
+import {
+  CreateFileBatch,
+  CreateVectorStore,
+  CreateVectorStoreFile,
+  ModifyVectorStore,
+  ModifyVectorStoreFile,
+  SearchVectorStore,
+} from '../src/schemas/vector-stores.ts'
 import { type Harness, startApp } from './harness/app.ts'
-import { bodyOf } from './harness/arbitrary.ts'
+import { bodyOf, formOf } from './harness/arbitrary.ts'
 import { checkAnswer } from './harness/openapi.ts'
 import { flawOf } from './harness/refusal.ts'
 
@@ -24,7 +33,10 @@ const waiting = {
   tool_choice: 'required',
 }
 
-const operations: [method: string, path: string, body?: TSchema][] = [
+/** Announces as much as the parts have that are generated. */
+const announced = Type.Object({ ...CreateUpload.properties, bytes: Type.Integer({ minimum: 1, maximum: 2 }) })
+
+const operations: [method: string, path: string, body?: TSchema | 'file' | 'part'][] = [
   ['POST', '/v1/assistants', CreateAssistant],
   ['GET', '/v1/assistants'],
   ['GET', '/v1/assistants/{asst}'],
@@ -52,6 +64,31 @@ const operations: [method: string, path: string, body?: TSchema][] = [
   ['GET', '/v1/threads/{thread}/runs/{run}/stream'],
   ['GET', '/v1/threads/{thread}/runs/{run}/steps'],
   ['GET', '/v1/threads/{thread}/runs/{run}/steps/{step}'],
+  ['POST', '/v1/files', 'file'],
+  ['GET', '/v1/files'],
+  ['GET', '/v1/files/{file}'],
+  ['GET', '/v1/files/{file}/content'],
+  ['DELETE', '/v1/files/{file}'],
+  ['POST', '/v1/uploads', announced],
+  ['POST', '/v1/uploads/{upload}/parts', 'part'],
+  ['POST', '/v1/uploads/{upload}/complete', CompleteUpload],
+  ['POST', '/v1/uploads/{upload}/cancel'],
+  ['POST', '/v1/vector_stores', CreateVectorStore],
+  ['GET', '/v1/vector_stores'],
+  ['GET', '/v1/vector_stores/{vs}'],
+  ['POST', '/v1/vector_stores/{vs}', ModifyVectorStore],
+  ['DELETE', '/v1/vector_stores/{vs}'],
+  ['POST', '/v1/vector_stores/{vs}/search', SearchVectorStore],
+  ['POST', '/v1/vector_stores/{vs}/files', CreateVectorStoreFile],
+  ['GET', '/v1/vector_stores/{vs}/files'],
+  ['GET', '/v1/vector_stores/{vs}/files/{file}'],
+  ['POST', '/v1/vector_stores/{vs}/files/{file}', ModifyVectorStoreFile],
+  ['DELETE', '/v1/vector_stores/{vs}/files/{file}'],
+  ['GET', '/v1/vector_stores/{vs}/files/{file}/content'],
+  ['POST', '/v1/vector_stores/{vs}/file_batches', CreateFileBatch],
+  ['GET', '/v1/vector_stores/{vs}/file_batches/{vsfb}'],
+  ['POST', '/v1/vector_stores/{vs}/file_batches/{vsfb}/cancel'],
+  ['GET', '/v1/vector_stores/{vs}/file_batches/{vsfb}/files'],
   ['GET', '/v1/models'],
   ['GET', '/v1/models/demo'],
   ['GET', '/healthz'],
@@ -78,7 +115,19 @@ const verbs = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'PROP
 const queries = fc
   .array(
     fc.tuple(
-      fc.constantFrom('limit', 'order', 'after', 'before', 'run_id', 'include[]', '__proto__', '%', 'x'),
+      fc.constantFrom(
+        'limit',
+        'order',
+        'after',
+        'before',
+        'run_id',
+        'filter',
+        'purpose',
+        'include[]',
+        '__proto__',
+        '%',
+        'x',
+      ),
       fc.constantFrom(
         '1',
         '100',
@@ -90,6 +139,9 @@ const queries = fc
         '{msg}',
         '{run}',
         '{thread}',
+        '{file}',
+        'completed',
+        'assistants',
         '',
         '%',
         '%00',
@@ -124,11 +176,20 @@ const requests: fc.Arbitrary<Sent> = fc.oneof(
           return `${bad ? path.replace(place, bad) : path}${end}${query && `?${query}`}`
         }),
       headers: fc.record({
-        'content-type': often('application/json', 30, 'text/plain', '', 'application/json;charset=x', 'a/b/c', ';'),
+        'content-type': often(
+          typeof schema === 'string' ? 'multipart/form-data; boundary=x' : 'application/json',
+          30,
+          ...['text/plain', '', 'application/json;charset=x', 'multipart/form-data', 'a/b/c', ';'],
+        ),
         authorization: often('Bearer sk-test-001', 30, '', 'Bearer', 'Basic x'),
         'content-length': often('', 60, '0', '1', '-1', 'x', '99999999999'),
       }),
-      body: schema ? bodyOf(schema) : often<string | undefined>(undefined, 10, '', '{', '{}', '{"a":1}'),
+      body:
+        typeof schema === 'string'
+          ? formOf(schema)
+          : schema
+            ? bodyOf(schema)
+            : often<string | undefined>(undefined, 10, '', '{', '{}', '{"a":1}'),
       pick: fc.nat(),
     }),
   ),
@@ -141,7 +202,9 @@ function createKnown() {
   let known: Ids[] = []
 
   function learn(body: unknown) {
-    const { object, id = '', thread_id: thread = '', run_id: run, deleted } = body as Ids
+    const { object, id = '', thread_id: thread = '', run_id: run, vector_store_id: vs = '', deleted } = body as Ids
+    // The file stays.
+    if (object === 'vector_store.file.deleted') return
     if (object === 'list') for (const item of (body as { data: unknown[] }).data) learn(item)
     if (deleted) known = known.filter((ids) => !Object.values(ids).includes(id))
     else if (object === 'assistant') known.push({ asst: id })
@@ -151,8 +214,14 @@ function createKnown() {
     else if (object === 'thread.run') {
       const call = (body as Run).required_action?.submit_tool_outputs.tool_calls[0]?.id
       known.push({ thread, run: id, ...(call && { call }) })
-    }
-    known = known.slice(-300)
+    } else if (object === 'file') known.push({ file: id })
+    else if (object === 'vector_store') known.push({ vs: id })
+    else if (object === 'vector_store.file') known.push({ vs, file: id })
+    else if (object === 'vector_store.files_batch') known.push({ vs, vsfb: id })
+    else if (object === 'upload' && (body as Ids).status === 'pending') known.push({ upload: id })
+    else if (object === 'upload') known = known.filter(({ upload }) => upload !== id)
+    else if (object === 'upload.part') known.push({ upload: (body as Ids).upload_id, part: id })
+    known = known.slice(-500)
   }
 
   const withAll = (names: string[]) => known.filter((ids) => names.every((name) => name in ids)).slice(-20)
@@ -161,9 +230,10 @@ function createKnown() {
   /** A function that puts ids for the names in braces; those of the path fit together if there is such an object. */
   function filler(path: string, pick: number) {
     const names = namesIn(path).filter((name) => name !== 'asst')
-    const { asst } = chosen(withAll(['asst']), pick)
-    const waiting = path.endsWith('/submit_tool_outputs') ? withAll([...names, 'call']) : []
-    const ids: Ids = { asst, ...chosen(waiting.length > 0 ? waiting : withAll(names), pick) }
+    const usual = ['asst', 'file', 'vs'].map((name) => [name, chosen(withAll([name]), pick)[name]])
+    const wanted = path.endsWith('/submit_tool_outputs') ? 'call' : path.endsWith('/complete') ? 'part' : undefined
+    const better = wanted ? withAll([...names, wanted]) : []
+    const ids: Ids = { ...Object.fromEntries(usual), ...chosen(better.length > 0 ? better : withAll(names), pick) }
     return (text: string) =>
       namesIn(text).reduce((to, name) => to.replaceAll(`{${name}}`, ids[name] ?? `${name}_x`), text)
   }
@@ -172,7 +242,7 @@ function createKnown() {
 }
 
 const namesIn = (text: string) =>
-  [...text.matchAll(/\{(asst|thread|run|msg|step|call)\}/g)].map(([, name = '']) => name)
+  [...text.matchAll(/\{(asst|thread|run|msg|step|call|file|vs|vsfb|upload|part)\}/g)].map(([, name = '']) => name)
 
 /** The whole answer; of a stream that has no end, its beginning. */
 async function answerTo(h: Harness, { method, url, headers, body }: Sent) {
@@ -213,6 +283,7 @@ function wrongWith({ method, url }: Sent, { status, type, text }: Awaited<Return
     const isWhole = url.includes('/runs/stream') || text.endsWith('event: done\ndata: [DONE]\n\n') || method === 'HEAD'
     return isWhole ? undefined : 'the stream breaks off'
   }
+  if (type === 'application/octet-stream' && url.includes('/content')) return undefined
   const { pathname } = new URL(url, 'http://inject')
   const path = pathname.replace(/\/+/g, '/').replace(/\/$/, '')
   if (method !== 'HEAD') checkAnswer(method, path, status, JSON.parse(text))
@@ -224,7 +295,7 @@ const shortened = (text: string) => (text.length > 2000 ? `${text.slice(0, 2000)
 test(`${count} generated requests get an answer each, never a failure of the server`, {
   timeout: 300_000,
 }, async () => {
-  const h = await startApp({ env: { OPENAI_BASE_URL: '', OPENAI_API_KEY: '' } })
+  const h = await startApp({ env: { OPENAI_BASE_URL: '', OPENAI_API_KEY: '' }, ingesting: true })
   const known = createKnown()
   const succeeded = new Set<string>()
 

@@ -85,4 +85,24 @@ describe.runIf(isThere)(`the Python SDK (needs the openai package in '${python}'
     })
     expect(printed.match(/^tool call done > .*$/gm)).toEqual(['tool call done > get_rain_probability'])
   })
+
+  test('the poll helpers of files and batches end, for failing and cancelled files too', {
+    timeout: 60_000,
+  }, async () => {
+    const { printed } = await run('vector_stores.py')
+    expect(printed.split('\n')).toEqual([
+      'upload_and_poll > completed None',
+      'upload_and_poll > failed unsupported_file',
+      'create_and_poll > completed',
+      'batch upload_and_poll > completed 1 1',
+      'batch of nothing good > completed 1',
+      'cancelled batch > cancelled 0 True',
+      'its last file > cancelled',
+      'content > Refunds are accepted within 30 days.',
+      "search > [('good.txt', 'Refunds are accepted within 30 days.')]",
+      "list > ['cancelled', 'completed', 'failed']",
+      'deleted > True',
+      '',
+    ])
+  })
 })

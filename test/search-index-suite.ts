@@ -325,6 +325,24 @@ export function searchIndexSuite(
       )
     })
 
+    test.each([
+      ['one letter', 'a'],
+      ['capitals', 'A'],
+      ['names', 'aB'],
+      ['dots', 'a.'],
+      ['dashes and digits', '1-'],
+      ['underscores', '_a'],
+      ['characters without spaces', '東'],
+      ['marks', '\u0e31'],
+      ['accents', 'e\u0301'],
+      ['signs', '+#'],
+    ])('a megabyte of %s is put, and asked for, as quickly as other text', async (_, repeated) => {
+      const text = repeated.repeat(1_000_000 / repeated.length)
+      await index.put({ store: 1, entry: 1 }, [text])
+      await find(text)
+      expect(await index.content({ store: 1, entry: 1 })).toEqual([text])
+    })
+
     test('a search finds entries whole or not at all while they are put', async () => {
       const chunks = Array.from({ length: 400 }, (_, at) => `walrus number ${at}`)
       let isPut = false

@@ -7,6 +7,7 @@ import { aCallStep, aMessage, anAnswer, anAssistant, aRun, aThread, textOf } fro
 import type { OpenStore } from './harness/store-given.ts'
 import { testQueue } from './harness/store-queue.ts'
 import { testRuns } from './harness/store-runs.ts'
+import { testVectorStores } from './harness/store-vector-stores.ts'
 
 /** Every promise of the Store, for one implementation. `open` gives an empty one each time. */
 export function testStore(name: string, open: OpenStore) {
@@ -15,6 +16,7 @@ export function testStore(name: string, open: OpenStore) {
   describe(`${name}: pages`, () => testPages(open))
   describe(`${name}: runs`, () => testRuns(open))
   describe(`${name}: the queue`, () => testQueue(open))
+  describe(`${name}: vector stores`, () => testVectorStores(open))
 }
 
 async function opened(open: OpenStore): Promise<Store> {

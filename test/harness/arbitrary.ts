@@ -4,8 +4,10 @@ import fc from 'fast-check'
 /** Texts that a schema's pattern asks for. Braces stand for ids that exist, see `fill`. */
 const texts: Record<string, fc.Arbitrary<string>> = {
   '^asst': fc.constantFrom('{asst}', '{asst}', '{asst}', 'asst_x'),
-  '^file': fc.constantFrom('file-a', 'file_b'),
-  '^vs': fc.constant('vs_a'),
+  '^file': fc.constantFrom('{file}', '{file}', '{file}', '{file}', 'file-a', 'file_b'),
+  '^vs': fc.constantFrom('{vs}', '{vs}', '{vs}', 'vs_a'),
+  '^part': fc.constantFrom('{part}', '{part}', '{part}', 'part_x'),
+  '^[0-9a-fA-F]{32}$': fc.constantFrom('0cc175b9c0f1b6a831c399e269772661', '0'.repeat(32)),
   '^(https?://|data:image/)': fc.constantFrom('https://example.com/a.png', 'data:image/png;base64,AAAA'),
   '^[a-zA-Z0-9_-]+$': fc.stringMatching(/^[a-zA-Z0-9_-]{1,64}$/),
 }
@@ -41,7 +43,8 @@ export function valid(schema: TSchema): fc.Arbitrary<unknown> {
 }
 
 function validObject(schema: TSchema): fc.Arbitrary<unknown> {
-  if (schema.patternProperties) return fc.dictionary(anyText(), anyText(), { maxKeys: 4 })
+  const [pairs] = Object.values<TSchema>(schema.patternProperties ?? {})
+  if (pairs) return fc.dictionary(anyText(), valid(pairs), { maxKeys: 4 })
   if (schema.additionalProperties === true)
     return fc.dictionary(anyText(), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 3 })
   const properties = Object.entries<TSchema>(schema.properties)
@@ -160,3 +163,55 @@ export const bodyOf = (schema: TSchema): fc.Arbitrary<string | Buffer> =>
       if (damage === 'bytes') return Buffer.concat([Buffer.from(text), Buffer.from([0xff, 0xc0, 0x80])])
       return damage === 'junk' ? other : text
     })
+
+const aField = (name: string, values: fc.Arbitrary<string>) => values.map((value) => ({ name, value, file: '' }))
+const aFile = (name: string) =>
+  fc.record({
+    name: fc.constant(name),
+    file: fc.constantFrom(
+      '; filename="a.txt"',
+      '; filename="a.txt"',
+      "; filename*=UTF-8''%E2%82%AC.md",
+      '; filename="a.zip"',
+    ),
+    value: fc.oneof(fc.constantFrom('a', 'apples and pears', ''), anyText()),
+  })
+const field = fc.oneof(
+  { weight: 6, arbitrary: aFile('file') },
+  { weight: 6, arbitrary: aField('purpose', fc.constantFrom('assistants', 'assistants', 'vision', 'x')) },
+  { weight: 1, arbitrary: aField('expires_after[seconds]', fc.constantFrom('3600', '1', 'x', '')) },
+  { weight: 1, arbitrary: aField('expires_after[anchor]', fc.constantFrom('created_at', 'x')) },
+  { weight: 1, arbitrary: aField('__proto__[a]', anyText()) },
+  { weight: 1, arbitrary: aField('purpose[', anyText()) },
+)
+
+interface Field {
+  name: string
+  file: string
+  value: string
+}
+const written = (fields: Field[]) =>
+  `${fields.map(({ name, file, value }) => `--x\r\ncontent-disposition: form-data; name="${name}"${file}\r\n\r\n${value}\r\n`).join('')}--x--\r\n`
+
+/** Forms with the boundary `x`: right ones for a file or a part, ones with other fields, and broken ones. */
+export const formOf = (kind: 'file' | 'part'): fc.Arbitrary<string | Buffer> => {
+  const given = { name: 'file', file: '; filename="a.txt"', value: 'apples' }
+  const right: Field[] =
+    kind === 'part'
+      ? [{ ...given, name: 'data', value: 'a' }]
+      : [given, { name: 'purpose', file: '', value: 'assistants' }]
+  return fc
+    .tuple(
+      fc.oneof(
+        { weight: 2, arbitrary: fc.constant(right) },
+        { weight: 1, arbitrary: fc.array(field, { maxLength: 4 }) },
+      ),
+      fc.oneof({ weight: 9, arbitrary: fc.constant('as it is') }, fc.constantFrom('cut', 'bytes')),
+      fc.nat(),
+    )
+    .map(([fields, damage, at]) => {
+      const text = written(fields)
+      if (damage === 'cut') return text.slice(0, at % (text.length + 1))
+      return damage === 'bytes' ? Buffer.concat([Buffer.from(text), Buffer.from([0xff, 0xc0, 0x80])]) : text
+    })
+}

@@ -1,18 +1,44 @@
 import type { Harness } from './app.ts'
 import { type Refusal, refusal } from './refusal.ts'
 
-export type Kind = 'assistant' | 'thread' | 'message' | 'run' | 'thread and run' | 'tool outputs'
+export type Kind =
+  | 'assistant'
+  | 'thread'
+  | 'message'
+  | 'run'
+  | 'thread and run'
+  | 'tool outputs'
+  | 'upload'
+  | 'vector store'
+  | 'file of a store'
+  | 'batch of files'
+  | 'search'
 
 /** Posts a body, completed to one that is right, for an object of its own. */
 export async function post(h: Harness, kind: Kind, body: object): Promise<Response> {
   if (kind === 'assistant') return h.send('POST', '/v1/assistants', { model: 'demo', ...body })
   if (kind === 'thread') return h.send('POST', '/v1/threads', body)
+  if (kind === 'upload') {
+    const given = { filename: 'a.txt', purpose: 'assistants', bytes: 1, mime_type: 'text/plain' }
+    return h.send('POST', '/v1/uploads', { ...given, ...body })
+  }
+  if (kind === 'vector store') return h.send('POST', '/v1/vector_stores', body)
+  if (kind === 'file of a store' || kind === 'batch of files' || kind === 'search') return postTo(h, kind, body)
   const { id } = await h.client.beta.threads.create()
   if (kind === 'message') return h.send('POST', `/v1/threads/${id}/messages`, { role: 'user', content: 'Hi', ...body })
   if (kind === 'tool outputs') return h.send('POST', `/v1/threads/${id}/runs/run_x/submit_tool_outputs`, body)
   const { id: assistant_id } = await h.client.beta.assistants.create({ model: 'demo' })
   const url = kind === 'run' ? `/v1/threads/${id}/runs` : '/v1/threads/runs'
   return h.send('POST', url, { assistant_id, instructions: 'Be brief.', ...body })
+}
+
+async function postTo(h: Harness, kind: 'file of a store' | 'batch of files' | 'search', body: object) {
+  const { id } = await h.client.vectorStores.create({})
+  const url = `/v1/vector_stores/${id}`
+  if (kind === 'search') return h.send('POST', `${url}/search`, { query: 'apples', ...body })
+  const file = await h.client.files.create({ file: new File(['apples'], 'a.txt'), purpose: 'assistants' })
+  if (kind === 'file of a store') return h.send('POST', `${url}/files`, { file_id: file.id, ...body })
+  return h.send('POST', `${url}/file_batches`, 'files' in body ? body : { file_ids: [file.id], ...body })
 }
 
 export const x = (length: number) => 'x'.repeat(length)
@@ -156,7 +182,7 @@ export const edges: Edge[] = [
     [
       kind,
       (vector_store_ids) => ({ tool_resources: { file_search: { vector_store_ids } } }),
-      [['vs_a'], []],
+      [[]],
       [['vs_a', 'vs_b'], tooMany('tool_resources.file_search.vector_store_ids', 1)],
     ],
   ]),
@@ -220,4 +246,60 @@ export const edges: Edge[] = [
     'messages[0].metadata',
   ),
   ...metadataEdges('run', (metadata) => ({ metadata }), 'metadata'),
+  ...metadataEdges('vector store', (metadata) => ({ metadata }), 'metadata'),
+  ...metadataEdges('file of a store', (attributes) => ({ attributes }), 'attributes'),
+  ...metadataEdges('batch of files', (attributes) => ({ attributes }), 'attributes'),
+  ['vector store', (name) => ({ name }), [x(256), ''], [x(257), tooLong('name', 256)]],
+  ['vector store', (description) => ({ description }), [x(512)], [x(513), tooLong('description', 512)]],
+  ['vector store', (file_ids) => ({ file_ids }), [[]], [list(501, 'file-a'), tooMany('file_ids', 500)]],
+  [
+    'vector store',
+    (days) => ({ expires_after: { anchor: 'last_active_at', days } }),
+    [1, 365],
+    [0, outside('integer', 'expires_after.days', '>=', 1, 0)],
+    [366, outside('integer', 'expires_after.days', '<=', 365, 366)],
+  ],
+  ...(['vector store', 'file of a store', 'batch of files'] as const).flatMap((kind): Edge[] => {
+    const chunks = (max_chunk_size_tokens: unknown, chunk_overlap_tokens: unknown) => ({
+      chunking_strategy: { type: 'static', static: { max_chunk_size_tokens, chunk_overlap_tokens } },
+    })
+    const at = 'chunking_strategy.static'
+    return [
+      [
+        kind,
+        (size) => chunks(size, 50),
+        [100, 4096],
+        [99, outside('integer', `${at}.max_chunk_size_tokens`, '>=', 100, 99)],
+        [4097, outside('integer', `${at}.max_chunk_size_tokens`, '<=', 4096, 4097)],
+      ],
+      [
+        kind,
+        (overlap) => chunks(4096, overlap),
+        [0, 2048],
+        [-1, outside('integer', `${at}.chunk_overlap_tokens`, '>=', 0, -1)],
+      ],
+    ]
+  }),
+  [
+    'search',
+    (max_num_results) => ({ max_num_results }),
+    [1, 50],
+    [0, outside('integer', 'max_num_results', '>=', 1, 0)],
+    [51, outside('integer', 'max_num_results', '<=', 50, 51)],
+  ],
+  [
+    'search',
+    (score_threshold) => ({ ranking_options: { score_threshold } }),
+    [0, 0.5, 1],
+    [-0.1, outside('decimal', 'ranking_options.score_threshold', '>=', 0, -0.1)],
+    [1.1, outside('decimal', 'ranking_options.score_threshold', '<=', 1, 1.1)],
+  ],
+  ['search', (query) => ({ query }), ['a', ['a', 'b']], ['', empty('query')], [['a', ''], empty('query[1]')]],
+  [
+    'upload',
+    (bytes) => ({ bytes }),
+    [1, 8_589_934_592],
+    [0, outside('integer', 'bytes', '>=', 1, 0)],
+    [8_589_934_593, outside('integer', 'bytes', '<=', 8_589_934_592, 8_589_934_593)],
+  ],
 ]
