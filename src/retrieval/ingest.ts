@@ -92,7 +92,8 @@ export function createIngestor(options: IngestorOptions): Ingestor {
     } catch (error) {
       // Whoever interrupts the work has said in the store what becomes of the file.
       if (signal.aborted) return
-      if (job.status === 'completed') {
+      // It is found by its words meanwhile, unless it had to be read again and could not be.
+      if (job.status === 'completed' && !(error instanceof ExtractionError)) {
         onError(error, job.file.id)
         return store.ingestion.postpone(job.lease_id, clock() + postponedMs)
       }

@@ -41,17 +41,21 @@ export function attachmentsOf({
   return [...new Set(file_ids ?? [])].map((file_id) => attachmentOf({ file_id, chunking_strategy }))
 }
 
-export function attachmentOf({ file_id, attributes, chunking_strategy }: CreateVectorStoreFile): Attachment {
-  checkChunking(chunking_strategy)
+/** `where`: the path of the file in the body, with its dot. */
+export function attachmentOf(
+  { file_id, attributes, chunking_strategy }: CreateVectorStoreFile,
+  where = '',
+): Attachment {
+  checkChunking(chunking_strategy, where)
   return { file_id, attributes: attributes ?? {}, chunking_strategy: completeChunking(chunking_strategy) }
 }
 
-function checkChunking(given: ChunkingStrategy | null | undefined) {
+function checkChunking(given: ChunkingStrategy | null | undefined, where: string) {
   if (given?.type !== 'static') return
   const { max_chunk_size_tokens, chunk_overlap_tokens } = given.static
   if (chunk_overlap_tokens <= max_chunk_size_tokens / 2) return
   throw invalidRequest('chunk_overlap_tokens must be less than or equal to half of max_chunk_size_tokens.', {
-    param: 'chunking_strategy.static.chunk_overlap_tokens',
+    param: `${where}chunking_strategy.static.chunk_overlap_tokens`,
     code: 'invalid_value',
   })
 }

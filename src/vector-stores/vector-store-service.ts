@@ -160,7 +160,7 @@ export function createVectorStoreService(options: VectorStoreServiceOptions): Ve
     async createBatch(id, body) {
       await existing(id)
       const batch = { id: newFileBatchId(), created_at: now() }
-      await attach(id, batchFilesOf(body).map(attachmentOf), batch)
+      await attach(id, attachmentsOfBatch(body), batch)
       return existingBatch(id, batch.id)
     },
 
@@ -189,12 +189,12 @@ function checkSize(filters: Filter) {
 const noFile = (id: string, file_id: string) =>
   new ApiError(404, `No file found with id '${file_id}' in vector store '${id}'.`)
 
-function batchFilesOf({ file_ids, files, attributes, chunking_strategy }: CreateFileBatch): CreateVectorStoreFile[] {
+function attachmentsOfBatch({ file_ids, files, ...settings }: CreateFileBatch): Attachment[] {
   if (file_ids && files) {
     throw invalidRequest("Only one of 'file_ids' and 'files' may be given.", { param: 'files', code: 'invalid_value' })
   }
-  if (file_ids) return [...new Set(file_ids)].map((file_id) => ({ file_id, attributes, chunking_strategy }))
-  if (files) return files
+  if (file_ids) return [...new Set(file_ids)].map((file_id) => attachmentOf({ file_id, ...settings }))
+  if (files) return files.map((file, index) => attachmentOf(file, `files[${index}].`))
   throw invalidRequest("Missing required parameter: 'file_ids'.", {
     param: 'file_ids',
     code: 'missing_required_parameter',
