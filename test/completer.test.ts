@@ -202,3 +202,31 @@ test('the tokens of a call are those that the backend counts, with their details
   expect(run.usage).toEqual(usage)
   expect(steps[0]?.usage).toEqual(usage)
 })
+
+describe('a backend that has moved', () => {
+  const moved = (location: string): Turn => refuse(308, {}, { location })
+  const keys: (string | undefined)[] = []
+  const answering: Turn = ({ request, text }) => {
+    keys.push(request.headers.authorization)
+    text('Hello.')
+  }
+
+  test('is followed, with the key on its own ground and without it elsewhere', async () => {
+    const h = await startApp()
+    const other = await new ScriptedBackend().start()
+    onTestFinished(() => other.stop())
+    other.turns = [answering]
+    h.backend.turns = [moved('/v1/chat/completions?again'), answering, moved(`${other.url}/chat/completions`)]
+    expect(await ranOn(h)).toMatchObject(completed)
+    expect(await ranOn(h)).toMatchObject(completed)
+    expect(keys).toEqual(['Bearer sk-backend', undefined])
+    expect(other.requests).toMatchObject([{ messages: [{ role: 'user' }] }])
+  })
+
+  test('and moves for ever fails the run', async () => {
+    const h = await startApp()
+    h.backend.otherwise = moved('/v1/chat/completions')
+    expect(await ranOn(h)).toMatchObject({ run: { status: 'failed', last_error: { code: 'server_error' } } })
+    expect(h.backend.requests).toHaveLength(6)
+  })
+})

@@ -1,10 +1,9 @@
-import { Agent, interceptors, request } from 'undici'
+import { Agent, type Dispatcher, request } from 'undici'
 
 // A model on a small machine may think for longer than undici waits by default, 300 s. How long a call may take is the
 // matter of its run, which ends it by its signal.
-const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 }).compose(
-  interceptors.redirect({ maxRedirections: 5 }),
-)
+const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 })
+const maxRedirections = 5
 
 /**
  * What the SDK needs of `fetch`. The body is read straight from the socket: through the web's streams, a streamed
@@ -12,14 +11,24 @@ const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 }).compose(
  * body; with the signal's reason when it aborts.
  */
 export async function fetchDirectly(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
-  const url = String(input)
-  const { statusCode, headers, body } = await request(url, {
+  let url = String(input)
+  const options = {
     dispatcher,
     method: (init.method ?? 'GET') as 'GET' | 'POST',
-    headers: new Headers(init.headers),
+    headers: init.headers as Headers,
     body: init.body as string | null,
     signal: init.signal ?? null,
-  })
+  }
+  let answer = await request(url, options)
+  for (let count = 0; count < maxRedirections && isRedirection(answer); count++) {
+    await answer.body.dump()
+    const from = url
+    url = new URL(String(answer.headers.location), from).href
+    // The key is for the backend alone.
+    if (new URL(url).origin !== new URL(from).origin) options.headers = withoutKey(options.headers)
+    answer = await request(url, options)
+  }
+  const { statusCode, headers, body } = answer
   return {
     url,
     status: statusCode,
@@ -29,4 +38,14 @@ export async function fetchDirectly(input: string | URL | Request, init: Request
     text: () => body.text(),
     json: () => body.json(),
   } as unknown as Response
+}
+
+/** Of those that say to send the same again, elsewhere. */
+const isRedirection = ({ statusCode, headers }: Dispatcher.ResponseData) =>
+  (statusCode === 307 || statusCode === 308) && headers.location !== undefined
+
+function withoutKey(headers: Headers): Headers {
+  const rest = new Headers(headers)
+  rest.delete('authorization')
+  return rest
 }

@@ -80,6 +80,7 @@ export function createResources(store: Store, ingestor: Ingestor, clock: Clock):
 
     async ofNewThread(given, messages) {
       const { search, code } = attachedTo(messages)
+      if (!given && search.length + code.length === 0) return {}
       await checkFiles([...search, ...code])
       const resources = withCode(await complete(given, [], threadExpiry), code)
       if (search.length === 0) return resources
