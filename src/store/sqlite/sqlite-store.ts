@@ -2,13 +2,14 @@ import { and, eq, sql } from 'drizzle-orm'
 import type { Clock } from '../../clock.ts'
 import type { Store } from '../store.ts'
 import { type DatabaseOptions, type Db, given, openDatabase, prepareInsert } from './database.ts'
+import { createFileBatches } from './file-batches.ts'
 import { createFiles, createUploads } from './files.ts'
 import { createIngestion } from './ingestion.ts'
 import { assistantFields, pageOf, stepFields } from './objects.ts'
 import { createRuns } from './runs.ts'
 import { assistants, steps } from './schema.ts'
 import { createMessages, createThreads, prepareThreads } from './threads.ts'
-import { createFileBatches, createVectorStoreFiles, createVectorStores } from './vector-stores.ts'
+import { createVectorStoreFiles, createVectorStores } from './vector-stores.ts'
 
 export function createSqliteStore(options: DatabaseOptions, clock: Clock): Store {
   const db = openDatabase(options)

@@ -1,14 +1,8 @@
-import { and, asc, eq, gt, inArray, isNull, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, gt, inArray, isNull, or, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import { passes } from '../../schemas/filters.ts'
-import type { FileBatch, VectorStore } from '../../schemas/vector-stores.ts'
-import type {
-  Attachment,
-  AttachRefusal,
-  FileBatchStore,
-  VectorStoreFileStore,
-  VectorStoreStore,
-} from '../vector-stores.ts'
+import type { VectorStore } from '../../schemas/vector-stores.ts'
+import type { Attachment, AttachRefusal, VectorStoreFileStore, VectorStoreStore } from '../vector-stores.ts'
 import type { Db } from './database.ts'
 import { pageOf, vectorStoreFileFields } from './objects.ts'
 import { vectorStoreFiles as entries, fileBatches, files, filesOfBatches, vectorStores } from './schema.ts'
@@ -16,7 +10,7 @@ import { vectorStoreFiles as entries, fileBatches, files, filesOfBatches, vector
 type Counts = VectorStore['file_counts']
 
 /** How many entries there are by status, of those that `where` picks. */
-const countsOf = (from: SQL) =>
+export const countsOf = (from: SQL) =>
   sql`(SELECT json_object(
     'in_progress', count(*) FILTER (WHERE status = 'in_progress'),
     'completed', count(*) FILTER (WHERE status = 'completed'),
@@ -143,7 +137,7 @@ export function createVectorStores(db: Db): VectorStoreStore {
   }
 }
 
-const keyOf = { store: vectorStores.seq, entry: entries.seq }
+export const keyOf = { store: vectorStores.seq, entry: entries.seq }
 
 export function createVectorStoreFiles(db: Db): VectorStoreFileStore {
   const isOne = (vector_store_id: string, id: string) =>
@@ -245,68 +239,12 @@ export function createVectorStoreFiles(db: Db): VectorStoreFileStore {
 }
 
 /** However many there are: a statement may not have more than some thousand parameters. */
-const isAmong = (column: SQLiteColumn, values: readonly number[]) =>
+export const isAmong = (column: SQLiteColumn, values: readonly number[]) =>
   sql`${column} IN (SELECT value FROM json_each(${JSON.stringify(values)}))`
 
-const entriesOf = (db: Db, where: SQL) =>
+export const entriesOf = (db: Db, where: SQL) =>
   db
     .select({ entry: filesOfBatches.entry })
     .from(filesOfBatches)
     .innerJoin(fileBatches, eq(fileBatches.seq, filesOfBatches.batch))
     .where(where)
-
-const ofBatch = sql`files_of_batches AS place JOIN vector_store_files AS entry ON entry.seq = place.entry
-  WHERE place.batch = ${fileBatches.seq}`
-
-export function createFileBatches(db: Db): FileBatchStore {
-  const isOne = (vector_store_id: string, id: string) =>
-    and(eq(fileBatches.vector_store_id, vector_store_id), eq(fileBatches.id, id))
-
-  return {
-    async get(vector_store_id, id) {
-      const row = db
-        .select({
-          id: fileBatches.id,
-          created_at: fileBatches.created_at,
-          vector_store_id: fileBatches.vector_store_id,
-          is_cancelled: fileBatches.is_cancelled,
-          file_counts: countsOf(ofBatch),
-        })
-        .from(fileBatches)
-        .where(isOne(vector_store_id, id))
-        .get()
-      if (!row) return undefined
-      const { is_cancelled, ...batch } = row
-      const { in_progress } = batch.file_counts
-      const status: FileBatch['status'] = in_progress > 0 ? 'in_progress' : is_cancelled ? 'cancelled' : 'completed'
-      return { ...batch, object: 'vector_store.files_batch', status }
-    },
-    async cancel(vector_store_id, id) {
-      return db.atomically(() => {
-        const batch = db.select({ seq: fileBatches.seq }).from(fileBatches).where(isOne(vector_store_id, id)).get()
-        if (!batch) return undefined
-        const stopped = db
-          .select(keyOf)
-          .from(entries)
-          .innerJoin(vectorStores, eq(vectorStores.id, entries.vector_store_id))
-          .where(
-            and(inArray(entries.seq, entriesOf(db, eq(fileBatches.seq, batch.seq))), eq(entries.status, 'in_progress')),
-          )
-          .orderBy(asc(entries.seq))
-          .all()
-        if (stopped.length === 0) return []
-        db.update(fileBatches).set({ is_cancelled: true }).where(eq(fileBatches.seq, batch.seq)).run()
-        db.update(entries)
-          .set({ status: 'cancelled', lease_id: null, available_at: null })
-          .where(
-            isAmong(
-              entries.seq,
-              stopped.map(({ entry }) => entry),
-            ),
-          )
-          .run()
-        return stopped
-      })
-    },
-  }
-}
