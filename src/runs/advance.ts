@@ -2,10 +2,10 @@ import { seconds } from '../clock.ts'
 import { CompletionError } from '../completer/completer.ts'
 import type { LastError } from '../schemas/runs.ts'
 import type { Commit, RunChange, RunState } from '../store/store.ts'
-import type { Hand } from './hand.ts'
+import { type Hand, RefusedError } from './hand.ts'
 import { isOver } from './lifecycle.ts'
 import { openOf, settle } from './settle.ts'
-import { RefusedError, type TurnContext, takeTurn } from './turn.ts'
+import { type TurnContext, takeTurn } from './turn.ts'
 
 export interface AdvanceContext extends TurnContext {
   /** Hears of failures that are our own. */

@@ -22,9 +22,6 @@ export interface TurnContext {
   clock: Clock
 }
 
-/** A change in the middle of a turn was refused: the run has moved, or is somebody else's by now. */
-export class RefusedError extends Error {}
-
 type End = Extract<CompletionChunk, { type: 'end' }>
 
 /**
@@ -60,9 +57,7 @@ async function callModel(hand: Hand, conversation: Conversation, ours: RunTools,
   hand.draft = draft
 
   const open = async (change: RunChange) => {
-    const commit = await recorder.commit(run.id, change, hand.lease_id)
-    if (!commit.applied) throw new RefusedError()
-    hand.state = commit.state
+    await hand.commit(recorder, change)
     draft.opened(change)
   }
   const publish = (deltas: readonly Delta[]) => {
