@@ -11,6 +11,7 @@ import { createRoutingCompleter } from './completer/routing.ts'
 import type { Config } from './config.ts'
 import { createBus, type EventBus } from './events/bus.ts'
 import { createFileService, type FileService } from './files/file-service.ts'
+import { createOutputs } from './files/outputs.ts'
 import { createPictureReader } from './files/pictures.ts'
 import type { Ingestor } from './retrieval/ingest.ts'
 import { createRetrievalServices } from './retrieval-services.ts'
@@ -96,6 +97,7 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     completer,
     tools: createRegistry([fileSearch, ...tools]),
     pictureOf: createPictureReader(store, blobs),
+    makeFile: createOutputs(blobs, clock),
     clock,
     concurrency: config.RUN_CONCURRENCY,
     leaseMs,

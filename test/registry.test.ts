@@ -7,7 +7,7 @@ import { aRun } from './harness/objects.ts'
 /** A tool that is told and never called. */
 const aTool = (type: ServerCall['type']): ServerTool => ({
   type,
-  describe: () => ({ type: 'function', function: { name: type } }),
+  describe: async () => ({ type: 'function', function: { name: type } }),
   begin: (_run, id) =>
     type === 'file_search'
       ? { id, type, file_search: { results: [] } }

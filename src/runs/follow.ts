@@ -4,7 +4,7 @@ import type { Message } from '../schemas/messages.ts'
 import { type RunStep, shownCall, type ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import type { Open, Snapshot, Store } from '../store/store.ts'
-import { messageDelta, stepDelta } from './draft.ts'
+import { messageDelta, numbered, stepDelta } from './draft.ts'
 import type { Executor } from './executor.ts'
 import { existingRun, existingThread } from './existing.ts'
 import { isAtRest } from './lifecycle.ts'
@@ -70,7 +70,8 @@ function newsSince(snapshot: Snapshot | undefined): (event: StreamEvent) => bool
     // The end of a run before the one that was replayed.
     if (!known.has(run_id)) return false
     if (run_id !== snapshot?.run.id) return true
-    return isDelta(data) ? !told.has(data.id) : version > snapshot.version
+    // Of an object that was told, only what came to it since: the deltas of a change have the version before it.
+    return isDelta(data) ? !told.has(data.id) || version >= snapshot.version : version > snapshot.version
   }
 }
 
@@ -108,7 +109,7 @@ function replay({ run, version, steps, messages }: Snapshot, draft: Open | undef
       const drafted = draft?.steps.find(({ id }) => id === step.id)?.step_details
       const calls = isStepWhole(step) ? details.tool_calls : drafted?.type === 'tool_calls' ? drafted.tool_calls : []
       if (calls.length > 0)
-        tell('thread.run.step.delta', stepDelta(step.id, ...calls.map((call, index) => ({ index, ...asBegun(call) }))))
+        tell('thread.run.step.delta', stepDelta(step.id, ...calls.map((call, index) => ({ index, ...asTold(call) }))))
     }
     if (step.status !== 'in_progress') tell(`thread.run.step.${step.status}`, step)
   }
@@ -117,10 +118,15 @@ function replay({ run, version, steps, messages }: Snapshot, draft: Open | undef
   return events
 }
 
-/** A search has no results before its step is completed. */
-function asBegun(call: ToolCall): ToolCall {
+/** A call as its deltas tell it: a search has no results before its step is completed. */
+function asTold(call: ToolCall): object {
   const shown = shownCall(call)
-  return shown.type === 'file_search' ? { ...shown, file_search: { ...shown.file_search, results: [] } } : shown
+  if (shown.type === 'file_search') return { ...shown, file_search: { ...shown.file_search, results: [] } }
+  if (shown.type === 'function') return shown
+  return {
+    ...shown,
+    code_interpreter: { ...shown.code_interpreter, outputs: numbered(shown.code_interpreter.outputs) },
+  }
 }
 
 const beginning = { completed_at: null, cancelled_at: null, failed_at: null }
@@ -163,7 +169,7 @@ function tellMessage(
       ? {
           index,
           ...part,
-          text: { ...part.text, annotations: part.text.annotations.map((note, at) => ({ index: at, ...note })) },
+          text: { ...part.text, annotations: numbered(part.text.annotations) },
         }
       : { index, ...part },
   )

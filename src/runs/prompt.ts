@@ -12,7 +12,6 @@ import type { RunStep, ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { isFunction, type Tool } from '../schemas/tools.ts'
 import type { Conversation } from '../store/store.ts'
-import type { RunTools } from '../tools/registry.ts'
 
 type FunctionTool = Extract<Tool, { type: 'function' }>
 
@@ -20,7 +19,7 @@ export interface PromptOptions {
   /** What the run may still use of them; null for no limit. */
   completionTokens: number | null
   /** The tools that are not the client's. */
-  ours: RunTools
+  ours: readonly ChatCompletionFunctionTool[]
   /** By the ids of their files; a picture that is missing is left out. */
   pictures: ReadonlyMap<string, string>
 }
@@ -28,10 +27,7 @@ export interface PromptOptions {
 /** The model call that comes next in a run. */
 export function requestFor(run: Run, conversation: Conversation, options: PromptOptions): CompletionRequest {
   const { completionTokens, ours, pictures } = options
-  const tools = [
-    ...[...ours.values()].map((tool) => tool.describe(run)),
-    ...run.tools.filter(isFunction).map(described),
-  ]
+  const tools = [...ours, ...run.tools.filter(isFunction).map(described)]
   const called = conversation.steps.some((step) => step.type === 'tool_calls')
   return {
     model: run.model,

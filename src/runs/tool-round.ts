@@ -1,39 +1,90 @@
+import { type Clock, seconds } from '../clock.ts'
+import type { File } from '../schemas/files.ts'
 import type { RunStep, ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
-import type { RunChange, StepWithSpent } from '../store/store.ts'
-import { isAnswered, nameOf, type RunTools } from '../tools/registry.ts'
+import type { Conversation, RunChange, StepWithSpent } from '../store/store.ts'
+import { isAnswered, nameOf, type RunTools, type ServerTool } from '../tools/registry.ts'
+import type { Recorder } from './commit.ts'
+import { outputsDelta } from './draft.ts'
 import type { Hand } from './hand.ts'
 
+export interface RoundContext {
+  recorder: Recorder
+  /** Keeps the bytes, and describes the file that they will be. */
+  makeFile(filename: string, bytes: Uint8Array): Promise<File>
+  clock: Clock
+}
+
 /**
- * Answers the calls of a step that are not the client's, all at once. The change ends the step, or hands the run to the
- * client for the calls that are. Rejects with the signal's reason. `now` in seconds.
+ * Answers the calls of a step that are not the client's, and keeps each answer as it comes. The change ends the step, or
+ * hands the run to the client for the calls that are. Rejects with the signal's reason or a RefusedError.
  */
 export async function answerCalls(
   hand: Hand,
   step: StepWithSpent,
-  steps: readonly RunStep[],
+  { steps }: Conversation,
   ours: RunTools,
-  now: number,
+  context: RoundContext,
 ): Promise<RunChange> {
-  const { run } = hand.state
-  const tool_calls = await Promise.all(
-    callsOf(step).map((call) => {
-      const tool = ours.get(nameOf(call))
-      if (!tool || isAnswered(call)) return call
-      return tool.answer(call, { run, earlier: earlierCalls(steps, call), signal: hand.signal })
-    }),
-  )
-  hand.signal.throwIfAborted()
-  const answered = { ...step, step_details: { type: 'tool_calls' as const, tool_calls } }
-  if (!tool_calls.every(isAnswered)) {
-    const required_action = requiredAction(tool_calls)
-    return { to: 'requires_action', save: { steps: [answered] }, patch: { required_action } }
+  const keeper = createKeeper(hand, step, context.recorder)
+
+  async function answer(tool: ServerTool, call: ToolCall) {
+    const files: File[] = []
+    const makeFile = async (filename: string, bytes: Uint8Array) => {
+      const file = await context.makeFile(filename, bytes)
+      files.push(file)
+      return file.id
+    }
+    const { signal } = hand
+    const answered = await tool.answer(call, {
+      ...{ run: hand.state.run, signal, makeFile },
+      earlier: earlierCalls(steps, call),
+    })
+    signal.throwIfAborted()
+    await keeper.keep(answered, files)
   }
+
+  async function answerAll(tool: ServerTool) {
+    const calls = callsOf(step).filter((call) => ours.get(nameOf(call)) === tool && !isAnswered(call))
+    if (!tool.isStateful) await Promise.all(calls.map((call) => answer(tool, call)))
+    else for (const call of calls) await answer(tool, call)
+  }
+
+  await Promise.all(Array.from(ours.values(), answerAll))
+  const answered = keeper.step()
+  const calls = callsOf(answered)
+  if (!calls.every(isAnswered)) return { to: 'requires_action', patch: { required_action: requiredAction(calls) } }
   const usage = step.spent ?? null
-  return { save: { steps: [{ ...answered, status: 'completed', completed_at: now, usage }] } }
+  return { save: { steps: [{ ...answered, status: 'completed', completed_at: seconds(context.clock), usage }] } }
 }
 
-const callsOf = ({ step_details: details }: RunStep): readonly ToolCall[] =>
+/** A step whose calls get their answers in any order. */
+function createKeeper(hand: Hand, step: StepWithSpent, recorder: Recorder) {
+  let tool_calls = callsOf(step)
+  let last: Promise<unknown> = Promise.resolve()
+  const current = (): StepWithSpent => ({ ...step, step_details: { type: 'tool_calls', tool_calls } })
+
+  async function commit(call: ToolCall, files: File[]) {
+    tool_calls = tool_calls.map((other) => (other.id === call.id ? call : other))
+    const before = hand.state
+    await hand.commit(recorder, { save: { steps: [current()] }, files })
+    const delta = outputsDelta(step.id, tool_calls.indexOf(call), call)
+    // Of the version before: whoever reads the step from here on finds it told.
+    if (delta) recorder.publishDelta(before, delta)
+  }
+
+  return {
+    step: current,
+    /** One at a time, for each writes the whole step. */
+    keep(call: ToolCall, files: File[]): Promise<void> {
+      const kept = last.then(() => commit(call, files))
+      last = kept.catch(() => {})
+      return kept
+    },
+  }
+}
+
+const callsOf = ({ step_details: details }: RunStep): ToolCall[] =>
   details.type === 'tool_calls' ? details.tool_calls : []
 
 const earlierCalls = (steps: readonly RunStep[], call: ToolCall) =>

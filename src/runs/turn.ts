@@ -1,25 +1,22 @@
-import { type Clock, seconds } from '../clock.ts'
+import { seconds } from '../clock.ts'
 import type { Completer, CompletionChunk } from '../completer/completer.ts'
 import type { Delta } from '../schemas/events.ts'
 import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
 import type { Conversation, RunChange, Store } from '../store/store.ts'
 import { sourcesOf } from '../tools/file-search.ts'
 import { nameOf, type RunTools, type ToolRegistry } from '../tools/registry.ts'
-import type { Recorder } from './commit.ts'
 import { Draft } from './draft.ts'
 import type { Hand } from './hand.ts'
 import { picturesIn } from './pictures.ts'
 import { requestFor } from './prompt.ts'
-import { answerCalls, requiredAction } from './tool-round.ts'
+import { answerCalls, type RoundContext, requiredAction } from './tool-round.ts'
 
-export interface TurnContext {
+export interface TurnContext extends RoundContext {
   store: Store
-  recorder: Recorder
   completer: Completer
   tools: ToolRegistry
   /** A picture as a data URL; undefined if there is none, or it cannot be shown to a model. */
   pictureOf(file_id: string): Promise<string | undefined>
-  clock: Clock
 }
 
 type End = Extract<CompletionChunk, { type: 'end' }>
@@ -39,7 +36,7 @@ export async function takeTurn(hand: Hand, context: TurnContext): Promise<RunCha
   const ours = tools.of(run)
   // The model may have gone on to speak after its calls.
   const called = conversation.steps.findLast(({ type, status }) => type === 'tool_calls' && status === 'in_progress')
-  if (called) return answerCalls(hand, called, conversation.steps, ours, seconds(clock))
+  if (called) return answerCalls(hand, called, conversation, ours, context)
   const reason = exhausted(hand)
   if (reason) return incomplete(spent, seconds(clock), reason)
   if (conversation.steps.length === 0 && run.tool_choice !== 'none') {
@@ -52,7 +49,8 @@ async function callModel(hand: Hand, conversation: Conversation, ours: RunTools,
   const { recorder, completer, clock, pictureOf } = context
   const { run } = hand.state
   const pictures = await picturesIn(conversation.before, pictureOf)
-  const request = requestFor(run, conversation, { completionTokens: tokensLeft(hand), ours, pictures })
+  const described = await Promise.all(Array.from(ours.values(), (tool) => tool.describe(run)))
+  const request = requestFor(run, conversation, { completionTokens: tokensLeft(hand), ours: described, pictures })
   const draft = new Draft(run, clock, ours, ours.has('file_search') ? sourcesOf(conversation.steps) : undefined)
   hand.draft = draft
 

@@ -3,8 +3,16 @@ import { Metadata, Nullable, OneOf, Seconds } from './common.ts'
 import { Usage } from './usage.ts'
 import { Attributes } from './vector-stores.ts'
 
-/** Kept with a call that the server answers itself, and shown to no client: what the model wrote and was told. */
-const ModelCall = Type.Optional(Type.Object({ arguments: Type.String(), output: Nullable(Type.String()) }))
+/** Kept with a call that the server answers itself, and shown to no client. */
+const ModelCall = Type.Optional(
+  Type.Object({
+    /** What the model wrote, and what it was told. */
+    arguments: Type.String(),
+    output: Nullable(Type.String()),
+    /** Files that its code wrote, by their paths under /mnt/data. */
+    written: Type.Optional(Type.Array(Type.Object({ path: Type.String(), file_id: Type.String() }))),
+  }),
+)
 
 const FunctionCall = Type.Object({
   id: Type.String(),
@@ -54,6 +62,7 @@ const FileSearchCall = Type.Object({
 export const ToolCall = Type.Union([FunctionCall, CodeInterpreterCall, FileSearchCall])
 export type ToolCall = Static<typeof ToolCall>
 export type FileSearchCall = Static<typeof FileSearchCall>
+export type CodeInterpreterCall = Static<typeof CodeInterpreterCall>
 /** A call that the server answers itself. */
 export type ServerCall = Exclude<ToolCall, { type: 'function' }>
 

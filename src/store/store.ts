@@ -66,6 +66,8 @@ export interface RunChange {
   open?: { step: RunStep; message?: Message }
   /** Whole objects as they are now; they were opened by an earlier change. */
   save?: Partial<Open>
+  /** Files that its tools have made. */
+  files?: readonly File[]
 }
 
 /** `state`: the run as it is now, whether the change was applied or not; undefined if the run is gone. */

@@ -89,7 +89,7 @@ async function createCustomTool(tool: CustomTool, logger: Logger): Promise<Serve
 
   return {
     type: name,
-    describe: () => ({ type: 'function', function: { name, description, parameters } }),
+    describe: async () => ({ type: 'function', function: { name, description, parameters } }),
     begin: (_run, id) => ({ id, type: 'function', function: { name, arguments: '', output: null } }),
     ready: async () => {},
     async answer(call, { run, signal }) {

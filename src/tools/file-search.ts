@@ -42,7 +42,7 @@ export function createFileSearch(options: FileSearchOptions): ServerTool<FileSea
   return {
     type: 'file_search',
 
-    describe: () => ({
+    describe: async () => ({
       type: 'function',
       function: {
         name: 'file_search',

@@ -9,20 +9,30 @@ export interface ToolContext {
   /** How many calls of this tool the run has made before. */
   earlier: number
   signal: AbortSignal
+  /** The id of a file of these bytes, which exists once the answer is kept, and never if it is not. */
+  makeFile(filename: string, bytes: Uint8Array): Promise<string>
 }
 
 /** A tool that runs here. The model knows it as a function whose name is its type. */
 export interface ServerTool<Call extends ToolCall = ToolCall> {
   /** By which an assistant enables it. */
   readonly type: string
-  describe(run: Run): ChatCompletionFunctionTool
+  /** The calls of one turn go on from where the one before ended; otherwise they are answered all at once. */
+  readonly isStateful?: boolean
+  describe(run: Run): Promise<ChatCompletionFunctionTool>
   /** A call as its step shows it until it is answered. */
   begin(run: Run, id: string): Call
+  /**
+   * Reads the arguments of a new call, piece by piece as the model writes them; puts what clients are to see of them into
+   * the call, and gives each piece of that as a delta has it. Absent: clients see nothing of them.
+   */
+  reader?(call: Call): (piece: string) => Partial<Call> | undefined
   /** Resolves when the first turn of a run may begin. Rejects with the signal's reason. */
   ready(run: Run, signal: AbortSignal): Promise<void>
   /**
    * The call with its outcome, and with what the model is told of it as its output. What fails is told to the model,
-   * and ends no run. May be called again for the same call after a crash. Rejects with the signal's reason only.
+   * and ends no run. May be called again for the same call after a crash. Rejects with the signal's reason, or because a
+   * file could not be made.
    */
   answer(call: Call, context: ToolContext): Promise<Call>
 }

@@ -4,7 +4,7 @@ import type { RunStatus } from '../../schemas/runs.ts'
 import type { RunChange } from '../store.ts'
 import { allGiven, type Db, given, prepareInsert } from './database.ts'
 import { messageFields, runFields, stepFields } from './objects.ts'
-import { messages, runs, steps } from './schema.ts'
+import { files, messages, runs, steps } from './schema.ts'
 
 const stateFields = { ...runFields, version: runs.version, spent: runs.spent }
 
@@ -103,6 +103,7 @@ export function prepareRuns(db: Db) {
       .where(eq(runs.lease_id, given('lease_id')))
       .prepare(),
 
+    insertFile: prepareInsert(db, files),
     insertStep: prepareInsert(db, steps),
     // What a client may write meanwhile, the metadata, is not saved over.
     saveStep: db

@@ -22,10 +22,11 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
     messages: statements.messages.all({ run_id }),
   })
 
-  function write({ open, save }: RunChange) {
+  function write({ open, save, files = [] }: RunChange) {
     // Steps and messages are only ever saved by whoever may move their run, so ids are all the guard they need.
     for (const step of save?.steps ?? []) statements.saveStep.run({ ...step, spent: step.spent ?? null })
     for (const message of save?.messages ?? []) statements.saveMessage.run({ ...message })
+    for (const file of files) statements.insertFile.run({ ...file })
     if (open) statements.insertStep.run({ ...open.step, spent: null })
     if (open?.message) threads.insertMessage.run({ ...open.message })
   }
