@@ -15,7 +15,7 @@ export interface Frame {
 
 export type Order =
   | { type: 'missing'; names: string[] }
-  | { type: 'place'; name: string }
+  | { type: 'place'; name: string; alias?: string | undefined }
   | { type: 'execute'; call: string }
   | { type: 'init'; [key: string]: unknown }
 

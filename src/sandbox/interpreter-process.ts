@@ -219,7 +219,8 @@ async function placeFiles(
       continue
     }
     room -= bytes.length
-    const placed = await ask({ type: 'place', name: file.name }, bytes)
+    const { name, alias } = file
+    const placed = await ask({ type: 'place', name, alias }, bytes)
     if (placed.type !== 'placed' || !placed.ok) fail(file.name)
   }
 }

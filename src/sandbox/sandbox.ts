@@ -2,6 +2,8 @@
 export interface SandboxFile {
   /** Its path there, as `data.csv` or `out/data.csv`. */
   name: string
+  /** A second name, by a link. */
+  alias?: string
   /** No more than so many may come. */
   bytes: number
   /** The bytes; undefined if there are none any more. */

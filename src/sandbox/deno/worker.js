@@ -87,16 +87,16 @@ _start
       const names = interpreter.missing(pyodide.toPy(header.names)).toJs()
       send({ type: 'missing', names })
     } else if (header.type === 'place') {
-      send({ type: 'placed', ok: place(pyodide, interpreter, header.name, data) })
+      send({ type: 'placed', ok: place(pyodide, interpreter, header, data) })
     } else if (header.type === 'execute') {
       await interpreter.execute.callPromising(new TextDecoder().decode(data), header.call)
     }
   }
 }
 
-function place(pyodide, interpreter, name, data) {
+function place(pyodide, interpreter, { name, alias }, data) {
   try {
-    interpreter.place(name, pyodide.toPy(data))
+    interpreter.place(name, pyodide.toPy(data), alias)
     return true
   } catch {
     return false

@@ -95,11 +95,14 @@ class Interpreter:
         """Which of these files are not there yet."""
         return [name for name in names if not os.path.lexists(os.path.join(DATA, name))]
 
-    def place(self, name, data):
+    def place(self, name, data, alias=None):
         path = os.path.join(DATA, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, 'wb') as file:
             file.write(data)
+        link = alias and os.path.join(DATA, alias)
+        if link and not os.path.lexists(link):
+            os.symlink(path, link)
 
     def log(self, text):
         if not text:

@@ -115,7 +115,7 @@ def main():
             send(json.dumps({'type': 'missing', 'names': interpreter.missing(header['names'])}))
         elif header['type'] == 'place':
             try:
-                interpreter.place(header['name'], data)
+                interpreter.place(header['name'], data, header.get('alias'))
                 send(json.dumps({'type': 'placed', 'ok': True}))
             except (OSError, MemoryError):
                 send(json.dumps({'type': 'placed', 'ok': False}))
