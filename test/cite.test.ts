@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest'
 import {
   type Annotation,
   CitationReader,
-  type CitedPiece,
   longestHeld,
   markOf,
+  type Piece,
   withoutLookalikes,
   withoutMarks,
 } from '../src/retrieval/cite.ts'
@@ -14,9 +14,9 @@ import {
 const sourceOf = (n: number, m: number) => (n === 4 && m < 3 ? { file_id: `file-${m}` } : undefined)
 
 /** All pieces of an answer that comes in these chunks; neighbouring texts are joined. */
-function read(...chunks: string[]): CitedPiece[] {
+function read(...chunks: string[]): Piece[] {
   const reader = new CitationReader(sourceOf)
-  const pieces: CitedPiece[] = []
+  const pieces: Piece[] = []
   for (const piece of [...chunks.flatMap((chunk) => reader.push(chunk)), ...reader.end()]) {
     const last = pieces.at(-1)
     if (last && !last.annotation && !piece.annotation) last.text += piece.text
@@ -24,8 +24,8 @@ function read(...chunks: string[]): CitedPiece[] {
   }
   return pieces
 }
-const textOf = (pieces: readonly CitedPiece[]) => pieces.map(({ text }) => text).join('')
-const annotationsOf = (pieces: readonly CitedPiece[]) => pieces.flatMap(({ annotation }) => annotation ?? [])
+const textOf = (pieces: readonly Piece[]) => pieces.map(({ text }) => text).join('')
+const annotationsOf = (pieces: readonly Piece[]) => pieces.flatMap(({ annotation }) => annotation ?? [])
 
 const cited = (text: string, start_index: number, file_id = 'file-0') => ({
   text,

@@ -160,11 +160,10 @@ describe('the demo model answers from the passages', () => {
     const reader = new CitationReader((_, m) => ({ file_id: `file-${m}` }))
     const pieces = [...chunks.flatMap((chunk) => reader.push(chunk)), ...reader.end()]
     expect(pieces.map((piece) => piece.text).join('')).toBe(text)
-    expect(pieces.flatMap(({ annotation }) => annotation?.file_citation.file_id ?? [])).toEqual([
-      'file-0',
-      'file-2',
-      'file-3',
-    ])
+    const annotations = pieces.flatMap(({ annotation }) => annotation ?? [])
+    expect(annotations).toMatchObject(
+      ['file-0', 'file-2', 'file-3'].map((file_id) => ({ type: 'file_citation', file_citation: { file_id } })),
+    )
   })
 
   test('from the best one, if none has a word of the question', async () => {

@@ -4,11 +4,11 @@ import type { MessageContent } from '../schemas/messages.ts'
 export type SourceOf = (n: number, m: number) => { file_id: string } | undefined
 
 export type Annotation = Extract<MessageContent, { type: 'text' }>['text']['annotations'][number]
-export type Citation = Extract<Annotation, { type: 'file_citation' }>
 
-export interface CitedPiece {
+/** Some text of an answer; with an annotation, exactly what that is about. */
+export interface Piece {
   text: string
-  annotation?: Citation
+  annotation?: Annotation
 }
 
 const longestName = 300
@@ -68,9 +68,9 @@ export class CitationReader {
   }
 
   /** The pieces that are certain now. A mark comes whole, as a piece of its own with its annotation. */
-  push(text: string): CitedPiece[] {
+  push(text: string): Piece[] {
     const all = this.#held + text
-    const pieces: CitedPiece[] = []
+    const pieces: Piece[] = []
     let from = 0
     let until = all.length
     for (const { 0: open, index } of all.matchAll(/[【[]/g)) {
@@ -95,14 +95,14 @@ export class CitationReader {
   }
 
   /** What was held back at the end of the answer. What has come as far as the dagger was a mark, and is left out. */
-  end(): CitedPiece[] {
-    const pieces: CitedPiece[] = []
+  end(): Piece[] {
+    const pieces: Piece[] = []
     if (!this.#held.includes('†')) this.#addText(pieces, this.#held)
     this.#held = ''
     return pieces
   }
 
-  #addText(pieces: CitedPiece[], given: string) {
+  #addText(pieces: Piece[], given: string) {
     // Half a surrogate pair is stored as the replacement character, and could become whole where a mark is left out.
     const text = given.toWellFormed()
     if (text === '') return
@@ -112,7 +112,7 @@ export class CitationReader {
     else pieces.push({ text })
   }
 
-  #addMark(pieces: CitedPiece[], [mark, n, m]: RegExpExecArray) {
+  #addMark(pieces: Piece[], [mark, n, m]: RegExpExecArray) {
     const source = this.#sourceOf(Number(n), Number(m))
     if (!source) return
     const text = mark.toWellFormed()
@@ -127,7 +127,7 @@ export class CitationReader {
 }
 
 /** In code points. */
-function lengthOf(text: string): number {
+export function lengthOf(text: string): number {
   let length = 0
   for (const _ of text) length++
   return length

@@ -2,13 +2,14 @@ import type { Clock } from '../clock.ts'
 import { seconds } from '../clock.ts'
 import type { CompletionChunk } from '../completer/completer.ts'
 import { newId } from '../ids.ts'
-import { CitationReader, type CitedPiece, type SourceOf } from '../retrieval/cite.ts'
+import { CitationReader, type Piece, type SourceOf } from '../retrieval/cite.ts'
 import type { Delta } from '../schemas/events.ts'
 import type { Message, MessageContent } from '../schemas/messages.ts'
 import { type RunStep, shownCall, type ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { noUsage, type Usage } from '../schemas/usage.ts'
 import type { Open, RunChange } from '../store/store.ts'
+import { LinkReader, type Paths } from '../tools/file-links.ts'
 import type { RunTools } from '../tools/registry.ts'
 
 type ToolCallChunk = Extract<CompletionChunk, { type: 'tool_call' }>
@@ -20,6 +21,21 @@ interface OpenMessage {
   content: MessageContent[]
 }
 
+/** What an answer may refer to. */
+export interface Material {
+  /** What its marks stand for; undefined if it can have none. */
+  sources: SourceOf | undefined
+  /** Files that it may link to. */
+  paths: Paths
+  /** Files of figures that no message has shown yet: the next one begins with them. */
+  figures: readonly string[]
+}
+
+interface OpenCall {
+  call: ToolCall
+  read: ((piece: string) => object | undefined) | undefined
+}
+
 /**
  * One answer of the model as it grows: at most one message, and one step for all its tool calls. Each `open…` gives
  * the change to commit before the deltas of that object go out; `opened` says that it was.
@@ -28,18 +44,17 @@ export class Draft {
   readonly #run: Run
   readonly #clock: Clock
   readonly #tools: RunTools
-  readonly #sources: SourceOf | undefined
+  readonly #material: Material
   /** Of the text part that grows. */
-  #citations: CitationReader | undefined
+  #annotator: Annotator | undefined
   #message: OpenMessage | undefined
-  #calls: { step: RunStep; byIndex: Map<number, ToolCall> } | undefined
+  #calls: { step: RunStep; byIndex: Map<number, OpenCall> } | undefined
 
-  /** `sources`: what the marks of the answer stand for; absent if it can have none. */
-  constructor(run: Run, clock: Clock, tools: RunTools, sources?: SourceOf) {
+  constructor(run: Run, clock: Clock, tools: RunTools, material: Material) {
     this.#run = run
     this.#clock = clock
     this.#tools = tools
-    this.#sources = sources
+    this.#material = material
   }
 
   get hasMessage() {
@@ -86,36 +101,44 @@ export class Draft {
     if (!message) this.#calls = { step, byIndex: new Map() }
   }
 
-  /** Nothing, while what has come may still become a mark. */
+  /** The pictures with which a message begins. */
+  addFigures(): Delta[] {
+    const open = this.#message
+    if (!open) return []
+    open.content.push(...this.#material.figures.map(figurePart))
+    return numbered(open.content).map((part) => messageDelta(open.message.id, part))
+  }
+
+  /** Nothing, while what has come may still become a mark or a link. */
   addText(type: 'text' | 'refusal', text: string): Delta[] {
     if (type === 'refusal') return [...this.endText(), this.#addRefusal(text)]
-    if (!this.#sources) return [this.#addPiece({ text })]
-    this.#citations ??= new CitationReader(this.#sources)
-    return this.#citations.push(text).map((piece) => this.#addPiece(piece))
+    this.#annotator ??= annotatorOf(this.#material)
+    return this.#annotator.push(text).map((piece) => this.#addPiece(piece))
   }
 
   /** What of the text was held back, at its end. */
   endText(): Delta[] {
-    const pieces = this.#citations?.end() ?? []
-    this.#citations = undefined
+    const pieces = this.#annotator?.end() ?? []
+    this.#annotator = undefined
     return pieces.map((piece) => this.#addPiece(piece))
   }
 
-  /** A mark comes whole, with its annotation. */
-  #addPiece({ text: value, annotation }: CitedPiece): Delta {
+  /** A mark or link comes whole, with its annotation. */
+  #addPiece({ text: value, annotation }: Piece): Delta {
     const { id, part, index, isNew } = this.#part('text')
     if (part.type !== 'text') throw new Error('The part is no text.')
     const { annotations } = part.text
     part.text.value += value
-    const cited = annotation && {
+    const told = annotation && {
       index: annotations.push(annotation) - 1,
       ...annotation,
-      file_citation: { ...annotation.file_citation, quote: '' },
+      // The hosted service sent a quote, too, which was always empty.
+      ...(annotation.type === 'file_citation' && { file_citation: { ...annotation.file_citation, quote: '' } }),
     }
     return messageDelta(id, {
       index,
       type: 'text',
-      text: { value, ...((isNew || cited) && { annotations: cited ? [cited] : [] }) },
+      text: { value, ...((isNew || told) && { annotations: told ? [told] : [] }) },
     })
   }
 
@@ -147,29 +170,31 @@ export class Draft {
     const open = this.#calls
     if (!open) throw new Error('There is no open step for calls.')
     const deltas: Delta[] = []
-    let call = open.byIndex.get(chunk.index)
-    if (!call) {
-      call = this.#newCall(chunk.name ?? '')
-      open.byIndex.set(chunk.index, call)
-      deltas.push(
-        stepDelta(open.step.id, { index: this.#positionOf(chunk.index), ...structuredClone(shownCall(call)) }),
-      )
-    }
+    const tell = (piece: object) => deltas.push(stepDelta(open.step.id, { index, ...piece }))
+    const known = open.byIndex.get(chunk.index)
+    const { call, read } = known ?? this.#newCall(chunk.name ?? '')
+    if (!known) open.byIndex.set(chunk.index, { call, read })
+    const index = this.#positionOf(chunk.index)
+    if (!known) tell(structuredClone(shownCall(call)))
     if (chunk.arguments === '') return deltas
     if (call.type === 'function') {
       call.function.arguments += chunk.arguments
-      const piece = { index: this.#positionOf(chunk.index), type: 'function', function: { arguments: chunk.arguments } }
-      deltas.push(stepDelta(open.step.id, piece))
+      tell({ type: 'function', function: { arguments: chunk.arguments } })
     } else if (call.model_call) {
       call.model_call.arguments += chunk.arguments
+      const shown = read?.(chunk.arguments)
+      if (shown) tell(shown)
     }
     return deltas
   }
 
-  #newCall(name: string): ToolCall {
+  #newCall(name: string): OpenCall {
     const id = newId('call_')
     const tool = this.#tools.get(name)
-    return tool ? tool.begin(this.#run, id) : { id, type: 'function', function: { name, arguments: '', output: null } }
+    if (!tool)
+      return { call: { id, type: 'function', function: { name, arguments: '', output: null } }, read: undefined }
+    const call = tool.begin(this.#run, id)
+    return { call, read: tool.reader?.(call) }
   }
 
   /** Backends number calls as they like; the API counts from 0 in the order in which they began. */
@@ -178,7 +203,7 @@ export class Draft {
   }
 
   get calls(): ToolCall[] {
-    return [...(this.#calls?.byIndex.values() ?? [])]
+    return [...(this.#calls?.byIndex.values() ?? [])].map(({ call }) => call)
   }
 
   /** Everything at the end of the answer. Calls stay open: they wait for their outputs. */
@@ -197,7 +222,9 @@ export class Draft {
     if (this.#calls) steps.push(this.#callStep(this.#calls.step))
     return {
       steps,
-      messages: this.#message ? [{ ...this.#message.message, content: structuredClone(this.#message.content) }] : [],
+      messages: this.#message
+        ? [{ ...this.#message.message, ...filledWith(structuredClone(this.#message.content)) }]
+        : [],
     }
   }
 
@@ -213,7 +240,7 @@ export class Draft {
     return {
       steps: [{ ...step, status: 'completed', completed_at: now, usage }],
       // Clients read `content[0].text` without looking.
-      messages: [{ ...message, content: content.length > 0 ? content : [newPart('text')], ...end }],
+      messages: [{ ...message, ...filledWith(content.length > 0 ? content : [newPart('text')]), ...end }],
     }
   }
 
@@ -239,6 +266,39 @@ export class Draft {
     }
   }
 }
+
+interface Annotator {
+  push(text: string): Piece[]
+  end(): Piece[]
+}
+
+/** Finds marks, then links. */
+function annotatorOf({ sources, paths }: Material): Annotator {
+  const marks = sources && new CitationReader(sources)
+  if (paths.size === 0) return marks ?? plain
+  const links = new LinkReader(paths)
+  return {
+    push: (text) => (marks?.push(text) ?? [{ text }]).flatMap((piece) => links.push(piece)),
+    end: () => [...(marks?.end() ?? []).flatMap((piece) => links.push(piece)), ...links.end()],
+  }
+}
+
+const plain: Annotator = { push: (text) => [{ text }], end: () => [] }
+
+/** Content, and the files that it links to as attachments. */
+function filledWith(content: MessageContent[]): Pick<Message, 'content' | 'attachments'> {
+  const notes = content.flatMap((part) => (part.type === 'text' ? part.text.annotations : []))
+  const file_ids = new Set(notes.flatMap((note) => (note.type === 'file_path' ? [note.file_path.file_id] : [])))
+  return {
+    content,
+    attachments: Array.from(file_ids, (file_id) => ({ file_id, tools: [{ type: 'code_interpreter' }] })),
+  }
+}
+
+const figurePart = (file_id: string): MessageContent => ({
+  type: 'image_file',
+  image_file: { file_id, detail: 'auto' },
+})
 
 const newPart = (type: 'text' | 'refusal'): MessageContent =>
   type === 'text' ? { type, text: { value: '', annotations: [] } } : { type, refusal: '' }

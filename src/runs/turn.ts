@@ -3,9 +3,10 @@ import type { Completer, CompletionChunk } from '../completer/completer.ts'
 import type { Delta } from '../schemas/events.ts'
 import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
 import type { Conversation, RunChange, Store } from '../store/store.ts'
+import { figuresOf, pathsOf } from '../tools/code-results.ts'
 import { sourcesOf } from '../tools/file-search.ts'
 import { nameOf, type RunTools, type ToolRegistry } from '../tools/registry.ts'
-import { Draft } from './draft.ts'
+import { Draft, type Material } from './draft.ts'
 import type { Hand } from './hand.ts'
 import { picturesIn } from './pictures.ts'
 import { requestFor } from './prompt.ts'
@@ -51,7 +52,7 @@ async function callModel(hand: Hand, conversation: Conversation, ours: RunTools,
   const pictures = await picturesIn(conversation.before, pictureOf)
   const described = await Promise.all(Array.from(ours.values(), (tool) => tool.describe(run)))
   const request = requestFor(run, conversation, { completionTokens: tokensLeft(hand), ours: described, pictures })
-  const draft = new Draft(run, clock, ours, ours.has('file_search') ? sourcesOf(conversation.steps) : undefined)
+  const draft = new Draft(run, clock, ours, materialOf(conversation, ours))
   hand.draft = draft
 
   const open = async (change: RunChange) => {
@@ -60,6 +61,11 @@ async function callModel(hand: Hand, conversation: Conversation, ours: RunTools,
   }
   const publish = (deltas: readonly Delta[]) => {
     for (const delta of deltas) recorder.publishDelta(hand.state, delta)
+  }
+
+  const openMessage = async () => {
+    await open(draft.openMessage())
+    publish(draft.addFigures())
   }
 
   let end: End = { type: 'end', finish_reason: 'stop', usage: noUsage }
@@ -75,15 +81,21 @@ async function callModel(hand: Hand, conversation: Conversation, ours: RunTools,
       }
       publish(draft.addCall(chunk))
     } else {
-      if (!draft.hasMessage) await open(draft.openMessage())
+      if (!draft.hasMessage) await openMessage()
       publish(draft.addText(chunk.type, chunk.text))
     }
   }
   // Even an answer without a word is an answer.
-  if (!draft.hasCalls && !draft.hasMessage) await open(draft.openMessage())
+  if (!draft.hasCalls && !draft.hasMessage) await openMessage()
   publish(draft.endText())
   return endOfTurn(hand, draft, end, ours, seconds(clock))
 }
+
+const materialOf = ({ before, steps }: Conversation, ours: RunTools): Material => ({
+  sources: ours.has('file_search') ? sourcesOf(steps) : undefined,
+  paths: pathsOf(before, steps),
+  figures: figuresOf(steps),
+})
 
 function exhausted({ state: { run, spent } }: Hand) {
   const { max_completion_tokens, max_prompt_tokens } = run
