@@ -15,6 +15,16 @@ const Environment = Type.Object({
   EMBEDDING_MODEL: Type.Optional(Type.String()),
   API_KEYS: Type.Optional(Type.String()),
   TOOLS: Type.Optional(Type.String()),
+  CODE_INTERPRETER: Type.Union(
+    (['auto', 'pyodide', 'bubblewrap', 'off'] as const).map((driver) => Type.Literal(driver)),
+    { default: 'auto' },
+  ),
+  CODE_INTERPRETER_WHEELS: Type.Optional(Type.String()),
+  CODE_INTERPRETER_PYTHON: Text('/usr/bin/python3'),
+  CODE_INTERPRETER_TIMEOUT_SECONDS: Whole({ minimum: 1, maximum: 3600, default: 60 }),
+  CODE_INTERPRETER_MEMORY_MIB: Whole({ minimum: 256, maximum: 65_536, default: 768 }),
+  CODE_INTERPRETER_SESSIONS: Whole({ minimum: 1, maximum: 1000, default: 20 }),
+  CODE_INTERPRETER_IDLE_SECONDS: Whole({ minimum: 1, maximum: 86_400, default: 3600 }),
   LOG_LEVEL: Type.Union(
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info' },

@@ -13,12 +13,13 @@ const sweepMs = 3_600_000
 
 /** Listens and works on runs. */
 export async function serve(services: Services): Promise<Server> {
-  const { config, logger, executor, ingestor, bus, files } = services
+  const { config, logger, executor, ingestor, codeSandbox, bus, files } = services
   const app = buildApp(services)
   const { HOST: host, PORT: port } = config
   await app.listen({ host, port, listenTextResolver: (url) => `listening on ${url}/v1` })
   executor.start()
   ingestor.start()
+  void codeSandbox.ready()
   const sweep = () => files.sweep().catch((error) => logger.error(error, 'not all that is over could be deleted'))
   const sweeping = setInterval(sweep, sweepMs)
   void sweep()

@@ -19,8 +19,10 @@ import { createRecorder } from './runs/commit.ts'
 import { createExecutor, type Executor } from './runs/executor.ts'
 import { createFollower, type Follower } from './runs/follow.ts'
 import { createRunService, type RunService } from './runs/run-service.ts'
+import { type CodeSandbox, createCodeSandbox } from './sandbox-services.ts'
 import { createSqliteStore } from './store/sqlite/sqlite-store.ts'
 import type { RunState, Store } from './store/store.ts'
+import { createCodeInterpreter } from './tools/code-interpreter.ts'
 import { customTypesOf } from './tools/custom.ts'
 import { createFileSearch } from './tools/file-search.ts'
 import { createRegistry, type ServerTool } from './tools/registry.ts'
@@ -41,6 +43,7 @@ export interface Services {
   vectorStores: VectorStoreService
   resources: Resources
   ingestor: Ingestor
+  codeSandbox: CodeSandbox
   customTypes: ReadonlySet<string>
   /** What works beside the server; the store goes last. */
   close(): Promise<void>
@@ -91,11 +94,25 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     onError: (error, run_id) => logger.error({ err: error, run_id }, 'a search of a run failed'),
   })
 
+  const codeSandbox = createCodeSandbox(config, logger)
+  const codeInterpreter = createCodeInterpreter({
+    sandbox: codeSandbox.ready,
+    packages: () => codeSandbox.packages(),
+    filesOf: async ({ thread_id, tool_resources }) => {
+      const thread = await store.threads.get(thread_id)
+      const ids = [tool_resources, thread?.tool_resources].flatMap((one) => one?.code_interpreter?.file_ids ?? [])
+      const files = await Promise.all([...new Set(ids)].map((id) => store.files.get(id)))
+      return files.filter((file) => file !== undefined)
+    },
+    open: blobs.get,
+    onError: (error, run_id) => logger.error({ err: error, run_id }, 'code of a run could not be run'),
+  })
+
   const executor = createExecutor({
     store,
     recorder,
     completer,
-    tools: createRegistry([fileSearch, ...tools]),
+    tools: createRegistry([fileSearch, codeInterpreter, ...tools]),
     pictureOf: createPictureReader(store, blobs),
     makeFile: createOutputs(blobs, clock),
     clock,
@@ -108,14 +125,18 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
   const resources = createResources(store, ingestor, clock)
   const customTypes = customTypesOf(tools)
   const settings = { expirySeconds: config.RUN_EXPIRY_SECONDS, customTypes }
-  const runs = createRunService({ store, recorder, bus, executor, resources, clock, settings })
+  const runs = createRunService({
+    ...{ store, recorder, bus, executor, resources, clock, settings },
+    onThreadDeleted: (thread_id) => codeSandbox.endSession(thread_id),
+  })
   const vectorStores = createVectorStoreService({ store, index, ingestor, retriever, clock })
   return {
     ...{ config, logger, clock, store, bus, catalog, executor, runs, vectorStores, resources, ingestor, customTypes },
+    codeSandbox,
     follower: createFollower(store, bus, executor),
     files: createFileService(store, blobs, ingestor, clock),
     async close() {
-      await retrieval.close()
+      await Promise.all([retrieval.close(), codeSandbox.close()])
       await store.close()
     },
   }

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 /** The house: a file imports from its own floor or one below. The first pattern that fits a path gives its floor. */
 const floors: [RegExp, number][] = [
   [/^(main|demo|server)\.ts$|^demo\//, 7],
-  [/^(app|services|retrieval-services)\.ts$/, 6],
+  [/^(app|services|retrieval-services|sandbox-services)\.ts$/, 6],
   [/^(routes|http)\//, 5],
   [/^runs\/lifecycle\.ts$|^pump\.ts$/, 1],
   [/^runs\/(prompt|draft|existing|settle|new-run|tool-outputs)\.ts$/, 3],

@@ -43,10 +43,12 @@ export interface RunServiceOptions {
   resources: Resources
   clock: Clock
   settings: RunSettings
+  /** Hears of threads that are gone. */
+  onThreadDeleted(thread_id: string): Promise<void>
 }
 
 export function createRunService(options: RunServiceOptions): RunService {
-  const { store, recorder, bus, executor, resources, clock, settings } = options
+  const { store, recorder, bus, executor, resources, clock, settings, onThreadDeleted } = options
 
   /** The listener is there before the run is, so that no event is missed. */
   async function begin(
@@ -142,7 +144,9 @@ export function createRunService(options: RunServiceOptions): RunService {
         await endCancelled(active.id)
         executor.interrupt(active.id, 'cancelled')
       }
-      return store.threads.delete(thread_id)
+      const deleted = await store.threads.delete(thread_id)
+      await onThreadDeleted(thread_id)
+      return deleted
     },
   }
 }

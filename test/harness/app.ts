@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -12,6 +12,7 @@ import { createServices, type Services } from '../../src/services.ts'
 import { loadTools } from '../../src/tools/custom.ts'
 import { ScriptedBackend } from './backend.ts'
 import { checkAnswer } from './openapi.ts'
+import { snapshotFolder } from './sandbox.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -59,8 +60,11 @@ export async function startApp(options: Options = {}): Promise<Harness> {
     OPENAI_BASE_URL: backend.url,
     OPENAI_API_KEY: 'sk-backend',
     DATA_DIR: folder,
+    CODE_INTERPRETER: 'off',
     ...env,
   })
+  // Making it takes seconds, so all tests share one.
+  if (config.CODE_INTERPRETER !== 'off') shareSnapshot(folder)
   const time = { now: 1_790_000_000_000 }
   const overrides = { clock: () => time.now, backoffMs: 1, beatMs: 20, ...(leaseMs !== undefined && { leaseMs }) }
   const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
@@ -99,6 +103,12 @@ export async function startApp(options: Options = {}): Promise<Harness> {
     fetch: fetchOver(app),
   })
   return { app, services, backend, client, send, folder, time, close }
+}
+
+function shareSnapshot(folder: string) {
+  mkdirSync(snapshotFolder, { recursive: true })
+  const path = join(folder, 'sandbox')
+  if (!existsSync(path)) symlinkSync(snapshotFolder, path)
 }
 
 /** `fetch` that hands requests to Fastify directly; answers stream as they would over a socket. */

@@ -51,7 +51,10 @@ export async function startProcess({ env = {}, dir = aDirectory() }: Options = {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   // Nothing of the caller's environment, so that no variable and no `.env` of a developer gets in.
-  const child = spawn(process.execPath, [main], { cwd: dir, env: { PORT: String(port), ...env } })
+  const child = spawn(process.execPath, [main], {
+    cwd: dir,
+    env: { PORT: String(port), CODE_INTERPRETER: 'off', ...env },
+  })
   const exited = once(child, 'exit')
   let output = ''
   let heard = Promise.withResolvers<void>()
