@@ -2,15 +2,17 @@ import type { Clock } from '../clock.ts'
 import { seconds } from '../clock.ts'
 import type { CompletionChunk } from '../completer/completer.ts'
 import { newId } from '../ids.ts'
-import { CitationReader, type Piece, type SourceOf } from '../retrieval/cite.ts'
+import type { Piece, SourceOf } from '../retrieval/cite.ts'
 import type { Delta } from '../schemas/events.ts'
 import type { Message, MessageContent } from '../schemas/messages.ts'
 import { type RunStep, shownCall, type ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { noUsage, type Usage } from '../schemas/usage.ts'
 import type { Open, RunChange } from '../store/store.ts'
-import { LinkReader, type Paths } from '../tools/file-links.ts'
+import type { Paths } from '../tools/file-links.ts'
 import type { RunTools } from '../tools/registry.ts'
+import { type Annotator, annotatorOf } from './annotate.ts'
+import { messageDelta, numbered, stepDelta } from './deltas.ts'
 
 type ToolCallChunk = Extract<CompletionChunk, { type: 'tool_call' }>
 
@@ -112,7 +114,7 @@ export class Draft {
   /** Nothing, while what has come may still become a mark or a link. */
   addText(type: 'text' | 'refusal', text: string): Delta[] {
     if (type === 'refusal') return [...this.endText(), this.#addRefusal(text)]
-    this.#annotator ??= annotatorOf(this.#material)
+    this.#annotator ??= annotatorOf(this.#material.sources, this.#material.paths)
     return this.#annotator.push(text).map((piece) => this.#addPiece(piece))
   }
 
@@ -267,24 +269,6 @@ export class Draft {
   }
 }
 
-interface Annotator {
-  push(text: string): Piece[]
-  end(): Piece[]
-}
-
-/** Finds marks, then links. */
-function annotatorOf({ sources, paths }: Material): Annotator {
-  const marks = sources && new CitationReader(sources)
-  if (paths.size === 0) return marks ?? plain
-  const links = new LinkReader(paths)
-  return {
-    push: (text) => (marks?.push(text) ?? [{ text }]).flatMap((piece) => links.push(piece)),
-    end: () => [...(marks?.end() ?? []).flatMap((piece) => links.push(piece)), ...links.end()],
-  }
-}
-
-const plain: Annotator = { push: (text) => [{ text }], end: () => [] }
-
 /** Content, and the files that it links to as attachments. */
 function filledWith(content: MessageContent[]): Pick<Message, 'content' | 'attachments'> {
   const notes = content.flatMap((part) => (part.type === 'text' ? part.text.annotations : []))
@@ -302,25 +286,3 @@ const figurePart = (file_id: string): MessageContent => ({
 
 const newPart = (type: 'text' | 'refusal'): MessageContent =>
   type === 'text' ? { type, text: { value: '', annotations: [] } } : { type, refusal: '' }
-
-export const messageDelta = (id: string, ...parts: object[]): Delta => ({
-  id,
-  object: 'thread.message.delta',
-  delta: { content: parts },
-})
-
-export const stepDelta = (id: string, ...calls: object[]): Delta => ({
-  id,
-  object: 'thread.run.step.delta',
-  delta: { step_details: { type: 'tool_calls', tool_calls: calls } },
-})
-
-/** What running its code has brought; undefined for calls whose outcome comes with the end of their step. */
-export function outputsDelta(step_id: string, index: number, call: ToolCall): Delta | undefined {
-  if (call.type !== 'code_interpreter' || call.code_interpreter.outputs.length === 0) return undefined
-  const { type, code_interpreter } = call
-  return stepDelta(step_id, { index, type, code_interpreter: { outputs: numbered(code_interpreter.outputs) } })
-}
-
-/** The elements of a list as deltas have them. */
-export const numbered = <T extends object>(list: readonly T[]) => list.map((one, index) => ({ index, ...one }))
