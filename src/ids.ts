@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto'
+import { createHash, randomFillSync } from 'node:crypto'
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
@@ -27,6 +27,12 @@ export function newId<P extends Prefix>(prefix: P): `${P}${string}` {
     }
   }
   return `${prefix}${id}`
+}
+
+/** Always the same id for the same text: what is made again after a crash is found to be there. */
+export function idFrom<P extends Prefix>(prefix: P, text: string): `${P}${string}` {
+  const digest = createHash('sha512').update(text).digest()
+  return `${prefix}${Array.from(digest.subarray(0, 24), (byte) => alphabet[byte % 62]).join('')}`
 }
 
 /** Ids that were 32 hexadecimal digits with the hosted service. */

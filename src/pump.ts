@@ -13,6 +13,8 @@ export interface Pump {
   wake(): void
   /** Claims one and resolves when the work on it has ended; false if there was none. */
   tick(): Promise<boolean>
+  /** While work waits for other work of the queue, its place is free: or all hands could wait, and none be left. */
+  aside<T>(waiting: Promise<T>): Promise<T>
   /** Claims nothing more from when this resolves; the work in hand goes on. */
   stop(): Promise<void>
 }
@@ -66,6 +68,15 @@ export function createPump({ concurrency, claim, onError }: PumpOptions): Pump {
       const taken = await take()
       await taken?.ended
       return taken !== undefined
+    },
+    async aside(waiting) {
+      inHand--
+      wake()
+      try {
+        return await waiting
+      } finally {
+        inHand++
+      }
     },
     async stop() {
       running = false

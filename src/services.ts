@@ -9,6 +9,7 @@ import type { Embedder } from './completer/embeddings.ts'
 import type { Backend } from './completer/openai.ts'
 import { createRoutingCompleter } from './completer/routing.ts'
 import type { Config } from './config.ts'
+import { ApiError } from './errors.ts'
 import { createBus, type EventBus } from './events/bus.ts'
 import { createFileService, type FileService } from './files/file-service.ts'
 import { createOutputs } from './files/outputs.ts'
@@ -19,10 +20,12 @@ import { createRecorder } from './runs/commit.ts'
 import { createExecutor, type Executor } from './runs/executor.ts'
 import { createFollower, type Follower } from './runs/follow.ts'
 import { createRunService, type RunService } from './runs/run-service.ts'
+import { createSpecialists } from './runs/specialists.ts'
 import { type CodeSandbox, createCodeSandbox } from './sandbox-services.ts'
 import { createSqliteStore } from './store/sqlite/sqlite-store.ts'
 import type { RunState, Store } from './store/store.ts'
 import { createCodeInterpreter } from './tools/code-interpreter.ts'
+import { createCreateSpecialist } from './tools/create-specialist.ts'
 import { customTypesOf } from './tools/custom.ts'
 import { createFileSearch } from './tools/file-search.ts'
 import { createRegistry, type ServerTool } from './tools/registry.ts'
@@ -108,11 +111,25 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     onError: (error, run_id) => logger.error({ err: error, run_id }, 'code of a run could not be run'),
   })
 
+  const createSpecialist = createCreateSpecialist(
+    createSpecialists({
+      ...{ store, recorder, bus, clock },
+      wake: () => executor.wake(),
+      async cancel(run) {
+        await runs.cancel(run.thread_id, run.id).catch((error) => {
+          // It is over, or somebody else has cancelled it.
+          if (!(error instanceof ApiError)) throw error
+        })
+      },
+    }),
+  )
+  const ours = [createSpecialist, ...tools]
+
   const executor = createExecutor({
     store,
     recorder,
     completer,
-    tools: createRegistry([fileSearch, codeInterpreter, ...tools]),
+    tools: createRegistry([fileSearch, codeInterpreter, ...ours]),
     pictureOf: createPictureReader(store, blobs),
     makeFile: createOutputs(blobs, clock),
     clock,
@@ -123,7 +140,7 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     onRest: (state) => logRun(logger, state),
   })
   const resources = createResources(store, ingestor, clock)
-  const customTypes = customTypesOf(tools)
+  const customTypes = customTypesOf(ours)
   const settings = { expirySeconds: config.RUN_EXPIRY_SECONDS, customTypes }
   const runs = createRunService({
     ...{ store, recorder, bus, executor, resources, clock, settings },

@@ -104,7 +104,7 @@ describe('a tool of the operator', () => {
   test('that nobody added is refused by its name', async () => {
     const h = await startApp({ tools: modules })
     const answer = await h.send('POST', '/v1/assistants', { model: 'm', tools: [tool('trying'), tool('magic')] })
-    const known = "'code_interpreter', 'file_search', 'function', 'convert_units', and 'trying'"
+    const known = "'code_interpreter', 'file_search', 'function', 'create_specialist', 'convert_units', and 'trying'"
     expect(await refusalOf(answer)).toMatchObject({
       status: 400,
       message: `Invalid value: 'magic'. Supported values are: ${known}.`,

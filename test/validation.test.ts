@@ -124,7 +124,8 @@ const wrong: [Kind, object, string, string][] = [
   ['tool outputs', { tool_outputs: null }, 'tool_outputs', 'an array of objects, but got null'],
 ]
 
-const tools = "'code_interpreter', 'file_search', and 'function'"
+const choices = "'code_interpreter', 'file_search', and 'function'"
+const tools = "'code_interpreter', 'file_search', 'function', and 'create_specialist'"
 const enums: [Kind, object, string, string, string][] = [
   ['assistant', { tools: [{ type: 'retrieval' }] }, 'tools[0].type', 'retrieval', tools],
   [
@@ -159,7 +160,7 @@ const enums: [Kind, object, string, string, string][] = [
     "'code_interpreter' and 'file_search'",
   ],
   ['run', { tool_choice: 'sometimes' }, 'tool_choice', 'sometimes', "'none', 'auto', and 'required'"],
-  ['run', { tool_choice: { type: 'mcp' } }, 'tool_choice.type', 'mcp', tools],
+  ['run', { tool_choice: { type: 'mcp' } }, 'tool_choice.type', 'mcp', choices],
   ['run', { truncation_strategy: { type: 'x' } }, 'truncation_strategy.type', 'x', "'auto' and 'last_messages'"],
   [
     'run',

@@ -10,6 +10,13 @@ import type { Commit, Refusal, RunChange, RunState, Store } from '../store/store
 export interface Recorder {
   /** A new run, with the messages before it and, if given, its thread. See Store.runs.insert for refusals. */
   begin(run: Run, messages: readonly Message[], thread?: Thread): Promise<RunState | Refusal>
+  /** See Store.runs.insertChild. */
+  beginChild(
+    parent_run_id: string,
+    run: Run,
+    messages: readonly Message[],
+    thread: Thread,
+  ): Promise<RunState | undefined>
   /** See Store.runs.commit. Nothing is published of a change that was not applied. */
   commit(run_id: string, change: RunChange, lease_id?: string): Promise<Commit>
   /** Deltas are published only: the whole object is kept when it is at its end. */
@@ -24,17 +31,25 @@ export function createRecorder(store: Store, bus: EventBus): Recorder {
     }
   }
 
+  const publishBegun = ({ run, version }: RunState, thread: Thread | undefined) => {
+    const told = (event: EventName, data: StreamEvent['data']) => ({ event, data, run_id: run.id, version })
+    publish(run, [
+      ...(thread ? [told('thread.created', thread)] : []),
+      told('thread.run.created', run),
+      told('thread.run.queued', run),
+    ])
+  }
+
   return {
     async begin(run, messages, thread) {
       const begun = await store.runs.insert(run, messages, thread)
-      if ('refused' in begun) return begun
-      const { version } = begun
-      const told = (event: EventName, data: StreamEvent['data']) => ({ event, data, run_id: run.id, version })
-      publish(run, [
-        ...(thread ? [told('thread.created', thread)] : []),
-        told('thread.run.created', run),
-        told('thread.run.queued', run),
-      ])
+      if (!('refused' in begun)) publishBegun(begun, thread)
+      return begun
+    },
+
+    async beginChild(parent_run_id, run, messages, thread) {
+      const begun = await store.runs.insertChild(parent_run_id, run, messages, thread)
+      if (begun) publishBegun(begun, thread)
       return begun
     },
 

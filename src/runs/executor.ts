@@ -42,7 +42,7 @@ export function createExecutor({ concurrency, leaseMs, beatMs, ...context }: Exe
   async function claim() {
     const claimed = await store.runs.claim(clock() + leaseMs)
     if (!claimed) return undefined
-    const hand = new Hand(claimed)
+    const hand = new Hand(claimed, pump.aside)
     const ended = drive(hand)
       .catch((error) => onError(error, hand.state.run.id))
       .finally(() => hands.delete(hand))

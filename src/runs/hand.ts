@@ -1,3 +1,5 @@
+import type { Pump } from '../pump.ts'
+import type { Run } from '../schemas/runs.ts'
 import type { Claim, RunChange, RunState } from '../store/store.ts'
 import type { Recorder } from './commit.ts'
 import type { Draft } from './draft.ts'
@@ -13,11 +15,14 @@ export class Hand {
   state: RunState
   readonly lease_id: string
   draft: Draft | undefined
+  /** Waits for another run, which can have the place of this one meanwhile. */
+  readonly aside: Pump['aside']
   #controller = new AbortController()
 
-  constructor({ lease_id, ...state }: Claim) {
+  constructor({ lease_id, ...state }: Claim, aside: Pump['aside']) {
     this.state = state
     this.lease_id = lease_id
+    this.aside = aside
   }
 
   /** Commits a change in the middle of a turn. Rejects with a RefusedError. */
@@ -39,5 +44,14 @@ export class Hand {
   /** The first reason holds. */
   interrupt(reason: Interruption) {
     this.#controller.abort(reason)
+  }
+}
+
+/** What a run may still spend, of each kind of tokens; null for no limit. */
+export function budgetOf({ run, spent }: RunState): Pick<Run, 'max_completion_tokens' | 'max_prompt_tokens'> {
+  const left = (limit: number | null, used: number) => (limit === null ? null : Math.max(0, limit - used))
+  return {
+    max_completion_tokens: left(run.max_completion_tokens, spent.completion_tokens),
+    max_prompt_tokens: left(run.max_prompt_tokens, spent.prompt_tokens),
   }
 }

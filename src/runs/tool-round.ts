@@ -2,11 +2,12 @@ import { type Clock, seconds } from '../clock.ts'
 import type { File } from '../schemas/files.ts'
 import type { RunStep, ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
+import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
 import type { Conversation, RunChange, StepWithSpent } from '../store/store.ts'
 import { isAnswered, nameOf, type RunTools, type ServerTool } from '../tools/registry.ts'
 import type { Recorder } from './commit.ts'
-import { outputsDelta } from './draft.ts'
-import type { Hand } from './hand.ts'
+import { outputsDelta } from './deltas.ts'
+import { budgetOf, type Hand } from './hand.ts'
 
 export interface RoundContext {
   recorder: Recorder
@@ -30,18 +31,25 @@ export async function answerCalls(
 
   async function answer(tool: ServerTool, call: ToolCall) {
     const files: File[] = []
-    const makeFile = async (filename: string, bytes: Uint8Array) => {
-      const file = await context.makeFile(filename, bytes)
-      files.push(file)
-      return file.id
-    }
-    const { signal } = hand
+    let spent = noUsage
     const answered = await tool.answer(call, {
-      ...{ run: hand.state.run, signal, makeFile },
+      run: hand.state.run,
       earlier: earlierCalls(steps, call),
+      signal: hand.signal,
+      budget: budgetOf(hand.state),
+      async makeFile(filename, bytes) {
+        const file = await context.makeFile(filename, bytes)
+        files.push(file)
+        return file.id
+      },
+      spend: (usage) => {
+        spent = sumOf(spent, usage)
+      },
+      note: keeper.note,
+      aside: hand.aside,
     })
-    signal.throwIfAborted()
-    await keeper.keep(answered, files)
+    hand.signal.throwIfAborted()
+    await keeper.keep(answered, files, spent)
   }
 
   async function answerAll(tool: ServerTool) {
@@ -61,26 +69,35 @@ export async function answerCalls(
 /** A step whose calls get their answers in any order. */
 function createKeeper(hand: Hand, step: StepWithSpent, recorder: Recorder) {
   let tool_calls = callsOf(step)
+  let { metadata } = step
   let last: Promise<unknown> = Promise.resolve()
-  const current = (): StepWithSpent => ({ ...step, step_details: { type: 'tool_calls', tool_calls } })
+  const current = (): StepWithSpent => ({ ...step, metadata, step_details: { type: 'tool_calls', tool_calls } })
 
-  async function commit(call: ToolCall, files: File[]) {
+  async function commit(call: ToolCall, files: File[], spent: Usage) {
     tool_calls = tool_calls.map((other) => (other.id === call.id ? call : other))
     const before = hand.state
-    await hand.commit(recorder, { save: { steps: [current()] }, files })
+    const total = spent === noUsage ? undefined : sumOf(before.spent, spent)
+    await hand.commit(recorder, { save: { steps: [current()] }, files, ...(total && { spent: total }) })
     const delta = outputsDelta(step.id, tool_calls.indexOf(call), call)
     // Of the version before: whoever reads the step from here on finds it told.
     if (delta) recorder.publishDelta(before, delta)
   }
 
+  /** One at a time, for each writes the whole step. */
+  function inOrder(work: () => Promise<void>): Promise<void> {
+    const done = last.then(work)
+    last = done.catch(() => {})
+    return done
+  }
+
   return {
     step: current,
-    /** One at a time, for each writes the whole step. */
-    keep(call: ToolCall, files: File[]): Promise<void> {
-      const kept = last.then(() => commit(call, files))
-      last = kept.catch(() => {})
-      return kept
-    },
+    keep: (call: ToolCall, files: File[], spent: Usage) => inOrder(() => commit(call, files, spent)),
+    note: (key: string, value: string) =>
+      inOrder(async () => {
+        metadata = { ...metadata, [key]: value }
+        await hand.commit(recorder, { save: { steps: [current()] } })
+      }),
   }
 }
 

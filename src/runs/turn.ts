@@ -7,7 +7,7 @@ import { figuresOf, pathsOf } from '../tools/code-results.ts'
 import { sourcesOf } from '../tools/file-search.ts'
 import { nameOf, type RunTools, type ToolRegistry } from '../tools/registry.ts'
 import { Draft, type Material } from './draft.ts'
-import type { Hand } from './hand.ts'
+import { budgetOf, type Hand } from './hand.ts'
 import { picturesIn } from './pictures.ts'
 import { requestFor } from './prompt.ts'
 import { answerCalls, type RoundContext, requiredAction } from './tool-round.ts'
@@ -51,7 +51,11 @@ async function callModel(hand: Hand, conversation: Conversation, ours: RunTools,
   const { run } = hand.state
   const pictures = await picturesIn(conversation.before, pictureOf)
   const described = await Promise.all(Array.from(ours.values(), (tool) => tool.describe(run)))
-  const request = requestFor(run, conversation, { completionTokens: tokensLeft(hand), ours: described, pictures })
+  const request = requestFor(run, conversation, {
+    completionTokens: budgetOf(hand.state).max_completion_tokens,
+    ours: described,
+    pictures,
+  })
   const draft = new Draft(run, clock, ours, materialOf(conversation, ours))
   hand.draft = draft
 
@@ -97,15 +101,11 @@ const materialOf = ({ before, steps }: Conversation, ours: RunTools): Material =
   figures: figuresOf(steps),
 })
 
-function exhausted({ state: { run, spent } }: Hand) {
-  const { max_completion_tokens, max_prompt_tokens } = run
-  if (max_completion_tokens !== null && spent.completion_tokens >= max_completion_tokens) return 'max_completion_tokens'
-  if (max_prompt_tokens !== null && spent.prompt_tokens >= max_prompt_tokens) return 'max_prompt_tokens'
+function exhausted({ state }: Hand) {
+  const { max_completion_tokens, max_prompt_tokens } = budgetOf(state)
+  if (max_completion_tokens === 0) return 'max_completion_tokens'
+  if (max_prompt_tokens === 0) return 'max_prompt_tokens'
   return undefined
-}
-
-function tokensLeft({ state: { run, spent } }: Hand): number | null {
-  return run.max_completion_tokens === null ? null : run.max_completion_tokens - spent.completion_tokens
 }
 
 function endOfTurn(hand: Hand, draft: Draft, { finish_reason, usage }: End, ours: RunTools, now: number): RunChange {

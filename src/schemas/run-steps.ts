@@ -3,20 +3,17 @@ import { Metadata, Nullable, OneOf, Seconds } from './common.ts'
 import { Usage } from './usage.ts'
 import { Attributes } from './vector-stores.ts'
 
-/** Kept with a call that the server answers itself, and shown to no client. */
-const ModelCall = Type.Optional(
-  Type.Object({
-    /** What the model wrote, and what it was told. */
-    arguments: Type.String(),
-    output: Nullable(Type.String()),
-    /** Files that its code wrote, by their paths under /mnt/data. */
-    written: Type.Optional(Type.Array(Type.Object({ path: Type.String(), file_id: Type.String() }))),
-  }),
-)
+/** Kept with a call that the server answers itself, and shown to no client: what the model wrote and was told. */
+const ModelCall = Type.Optional(Type.Object({ arguments: Type.String(), output: Nullable(Type.String()) }))
+
+/** Shown to no client either: files that came of the call, by their paths under /mnt/data. */
+const Written = Type.Optional(Type.Array(Type.Object({ path: Type.String(), file_id: Type.String() })))
+export type Written = Static<typeof Written>
 
 const FunctionCall = Type.Object({
   id: Type.String(),
   type: Type.Literal('function'),
+  written: Written,
   function: Type.Object({ name: Type.String(), arguments: Type.String(), output: Nullable(Type.String()) }),
 })
 
@@ -24,6 +21,7 @@ const CodeInterpreterCall = Type.Object({
   id: Type.String(),
   type: Type.Literal('code_interpreter'),
   model_call: ModelCall,
+  written: Written,
   code_interpreter: Type.Object({
     input: Type.String(),
     outputs: Type.Array(
@@ -61,6 +59,7 @@ const FileSearchCall = Type.Object({
 
 export const ToolCall = Type.Union([FunctionCall, CodeInterpreterCall, FileSearchCall])
 export type ToolCall = Static<typeof ToolCall>
+export type FunctionCall = Static<typeof FunctionCall>
 export type FileSearchCall = Static<typeof FileSearchCall>
 export type CodeInterpreterCall = Static<typeof CodeInterpreterCall>
 /** A call that the server answers itself. */
@@ -101,8 +100,7 @@ export const resultContent = 'step_details.tool_calls[*].file_search.results[*].
 
 /** A call as clients see it. */
 export function shownCall(call: ToolCall): ToolCall {
-  if (call.type === 'function') return call
-  const { model_call: _, ...shown } = call
+  const { model_call: _, written: __, ...shown } = { model_call: undefined, written: undefined, ...call }
   return shown
 }
 

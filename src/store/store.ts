@@ -141,6 +141,18 @@ export interface Store {
      * Refused while another run of the thread is active: of two concurrent inserts exactly one succeeds.
      */
     insert(run: Run, messages: readonly Message[], thread?: Thread): Promise<RunState | Refusal>
+    /**
+     * The run of a specialist, with its thread and messages. Undefined, and nothing is written, unless the run that asks
+     * for it is in progress. When that one comes to its end, this one is asked to cancel, in the same transaction.
+     */
+    insertChild(
+      parent_run_id: string,
+      run: Run,
+      messages: readonly Message[],
+      thread: Thread,
+    ): Promise<RunState | undefined>
+    /** How many runs are between this one and one without a parent, and how many descend from that one. */
+    family(run_id: string): Promise<{ depth: number; descendants: number }>
     get(thread_id: string, id: string): Promise<Run | undefined>
     update(thread_id: string, id: string, patch: Pick<Run, 'metadata'>): Promise<Run | undefined>
     page(thread_id: string, query: PageQuery): Promise<Page<Run>>

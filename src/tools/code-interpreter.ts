@@ -89,11 +89,12 @@ export function createCodeInterpreter(options: CodeInterpreterOptions): ServerTo
       const answered = (
         output: string,
         outputs: CodeInterpreterCall['code_interpreter']['outputs'] = [],
-        written: { path: string; file_id: string }[] = [],
+        written: CodeInterpreterCall['written'] = [],
       ): CodeInterpreterCall => ({
         ...call,
         code_interpreter: { input, outputs },
-        model_call: { arguments: '', ...call.model_call, output, ...(written.length > 0 && { written }) },
+        model_call: { arguments: '', ...call.model_call, output },
+        written,
       })
       const refused = (text: string) => answered(text, [{ type: 'logs', logs: text }])
 

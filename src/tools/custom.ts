@@ -2,7 +2,7 @@ import { pathToFileURL } from 'node:url'
 import type { ErrorObject } from 'ajv'
 import type { Logger } from 'pino'
 import { ConfigError } from '../config.ts'
-import type { ToolCall } from '../schemas/run-steps.ts'
+import type { FunctionCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { builtInTools, type CustomType } from '../schemas/tools.ts'
 import type { ServerTool } from './registry.ts'
@@ -27,8 +27,6 @@ export interface CustomTool {
   /** What the model is told. Whatever is thrown is told to the model too, and ends no run. */
   call(args: never, context: CustomToolContext): string | Promise<string>
 }
-
-type FunctionCall = Extract<ToolCall, { type: 'function' }>
 
 const defaultTimeoutMs = 60_000
 /** A model reads no more at once; about 25,000 tokens. */
@@ -115,7 +113,7 @@ const answered = (call: FunctionCall, output: string): FunctionCall => ({
 })
 
 /** A model that has nothing to say to a tool writes nothing at all. */
-function parsed(written: string): unknown {
+export function parsed(written: string): unknown {
   try {
     return JSON.parse(written.trim() || '{}')
   } catch {

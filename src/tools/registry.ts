@@ -3,14 +3,23 @@ import { ConfigError } from '../config.ts'
 import type { ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { isFunction } from '../schemas/tools.ts'
+import type { Usage } from '../schemas/usage.ts'
 
 export interface ToolContext {
   run: Run
   /** How many calls of this tool the run has made before. */
   earlier: number
   signal: AbortSignal
+  /** What the run may still spend; null for no limit. */
+  budget: Pick<Run, 'max_completion_tokens' | 'max_prompt_tokens'>
   /** The id of a file of these bytes, which exists once the answer is kept, and never if it is not. */
   makeFile(filename: string, bytes: Uint8Array): Promise<string>
+  /** Adds to what the run has spent, once the answer is kept. */
+  spend(usage: Usage): void
+  /** Writes into the metadata of the step, at once. */
+  note(key: string, value: string): Promise<void>
+  /** Waits for another run, which may need the place of this one. */
+  aside<T>(waiting: Promise<T>): Promise<T>
 }
 
 /** A tool that runs here. The model knows it as a function whose name is its type. */

@@ -105,11 +105,11 @@ export function prepareRuns(db: Db) {
 
     insertFile: prepareInsert(db, files),
     insertStep: prepareInsert(db, steps),
-    // What a client may write meanwhile, the metadata, is not saved over.
     saveStep: db
       .update(steps)
       .set(
         allGiven([
+          'metadata',
           'status',
           'cancelled_at',
           'completed_at',
@@ -123,6 +123,7 @@ export function prepareRuns(db: Db) {
       )
       .where(eq(steps.id, given('id')))
       .prepare(),
+    // What a client may write meanwhile, the metadata, is not saved over.
     saveMessage: db
       .update(messages)
       .set(allGiven(['status', 'incomplete_details', 'incomplete_at', 'completed_at', 'content', 'attachments']))
@@ -130,7 +131,32 @@ export function prepareRuns(db: Db) {
       .prepare(),
 
     moves: prepareMoves(db),
+
+    cancelChildren: db
+      .update(runs)
+      .set({
+        status: 'cancelling',
+        required_action: null,
+        ...scheduled('cancelling'),
+        version: sql`${runs.version} + 1`,
+      })
+      .where(and(eq(runs.parent_run_id, given('run_id')), inArray(runs.status, sourcesOf('cancelling'))))
+      .prepare(),
+    family: (run_id: string) => familyOf(db, run_id),
   }
+}
+
+function familyOf(db: Db, run_id: string) {
+  const up = sql`up(id, parent, depth) AS (
+    SELECT id, parent_run_id, 0 FROM ${runs} WHERE id = ${run_id}
+    UNION ALL SELECT r.id, r.parent_run_id, depth + 1 FROM ${runs} r JOIN up ON r.id = up.parent)`
+  const down = sql`down(id) AS (
+    SELECT id FROM (SELECT id FROM up ORDER BY depth DESC LIMIT 1)
+    UNION ALL SELECT r.id FROM ${runs} r JOIN down ON r.parent_run_id = down.id)`
+  return db.get<{ depth: number; descendants: number }>(
+    sql`WITH RECURSIVE ${up}, ${down}
+      SELECT (SELECT max(depth) FROM up) AS depth, (SELECT count(*) - 1 FROM down) AS descendants`,
+  )
 }
 
 /** The guarded UPDATE for changes of a shape: what they move to, the keys they patch, and whether under a lease. */

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { eq } from 'drizzle-orm'
 import type { Clock } from '../../clock.ts'
+import { isTerminal } from '../../runs/lifecycle.ts'
+import type { Message } from '../../schemas/messages.ts'
 import type { Run } from '../../schemas/runs.ts'
 import { noUsage } from '../../schemas/usage.ts'
 import type { RunChange, RunState, Snapshot, Store } from '../store.ts'
@@ -31,6 +33,13 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
     if (open?.message) threads.insertMessage.run({ ...open.message })
   }
 
+  function insert(run: Run, before: readonly Message[], parent_run_id: string | null): RunState {
+    threads.insertMessages(before)
+    const first = { version: 1, spent: noUsage }
+    statements.insert.run({ ...run, ...first, lease_id: null, available_at: clock(), parent_run_id })
+    return { run, ...first }
+  }
+
   return {
     async insert(run, before, thread) {
       return db.atomically(() => {
@@ -38,11 +47,20 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
         if (thread) threads.insertThread.run({ ...thread })
         const refusal = thread ? undefined : threads.refusalOf(run.thread_id)
         if (refusal) return refusal
-        threads.insertMessages(before)
-        const first = { version: 1, spent: noUsage }
-        statements.insert.run({ ...run, ...first, lease_id: null, available_at: clock() })
-        return { run, ...first }
+        return insert(run, before, null)
       })
+    },
+
+    async insertChild(parent_run_id, run, before, thread) {
+      return db.atomically(() => {
+        if (statements.state.get({ id: parent_run_id })?.status !== 'in_progress') return undefined
+        threads.insertThread.run({ ...thread })
+        return insert(run, before, parent_run_id)
+      })
+    },
+
+    async family(run_id) {
+      return statements.family(run_id)
     },
 
     async get(thread_id, id) {
@@ -115,6 +133,7 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
         if (moved) {
           write(change)
           if (change.spent) statements.keepSteps.run({ run_id })
+          if (change.to && isTerminal(change.to)) statements.cancelChildren.run({ run_id, now: clock() })
           return { applied: true, state: stateOf(moved) }
         }
         const found = statements.state.get({ id: run_id })

@@ -160,12 +160,15 @@ export const runs = sqliteTable(
     lease_id: text(),
     /** When the run next wants a worker, in ms: now, the end of a lease, or its expiry. Null: never again. */
     available_at: integer(),
+    /** Of the run of a specialist: the run that asked for it. */
+    parent_run_id: text(),
   },
   (table) => [
     index('runs_of_thread').on(table.thread_id, table.seq),
     uniqueIndex('one_active_run_of_thread').on(table.thread_id).where(isActive),
     index('runs_to_do').on(table.available_at, table.seq).where(sql`${table.available_at} IS NOT NULL`),
     index('runs_by_lease').on(table.lease_id).where(sql`${table.lease_id} IS NOT NULL`),
+    index('runs_of_parent').on(table.parent_run_id).where(sql`${table.parent_run_id} IS NOT NULL`),
   ],
 )
 

@@ -1,0 +1,104 @@
+import { type Clock, seconds } from '../clock.ts'
+import type { EventBus } from '../events/bus.ts'
+import { idFrom } from '../ids.ts'
+import type { Run } from '../schemas/runs.ts'
+import type { Thread } from '../schemas/threads.ts'
+import type { Store } from '../store/store.ts'
+import type { Assignment, Specialists } from '../tools/create-specialist.ts'
+import type { ToolContext } from '../tools/registry.ts'
+import type { Recorder } from './commit.ts'
+import { isTerminal } from './lifecycle.ts'
+import { newMessage } from './new-run.ts'
+
+interface Options {
+  store: Store
+  recorder: Recorder
+  bus: EventBus
+  clock: Clock
+  /** A hint that there is work. */
+  wake(): void
+  /** Cancels a run; nothing happens if it is over. */
+  cancel(run: Run): Promise<void>
+}
+
+export function createSpecialists({ store, recorder, bus, clock, wake, cancel }: Options): Specialists {
+  const runId = (call_id: string) => idFrom('run_', call_id)
+
+  return {
+    family: store.runs.family,
+
+    async begun(call_id) {
+      return (await store.runs.snapshot({ run_id: runId(call_id) }))?.run
+    },
+
+    async begin(call_id, parent, assignment, budget) {
+      const now = seconds(clock)
+      const metadata = { parent_run_id: parent.id, parent_thread_id: parent.thread_id, specialist: assignment.name }
+      const resources = (await store.threads.get(parent.thread_id))?.tool_resources ?? {}
+      const thread: Thread = {
+        id: idFrom('thread_', call_id),
+        object: 'thread',
+        created_at: now,
+        metadata,
+        tool_resources: resources,
+      }
+      const run = {
+        ...childOf(parent, assignment, budget),
+        id: runId(call_id),
+        thread_id: thread.id,
+        created_at: now,
+        metadata,
+      }
+      const task = newMessage({ role: 'user', content: assignment.task }, thread.id, now)
+      const begun = await recorder.beginChild(parent.id, run, [task], thread)
+      wake()
+      return begun?.run
+    },
+
+    async ended(run, signal) {
+      const done = new AbortController()
+      const events = bus.subscribe(run.id, AbortSignal.any([signal, done.signal]))[Symbol.asyncIterator]()
+      try {
+        for (;;) {
+          const snapshot = await store.runs.snapshot({ run_id: run.id })
+          if (!snapshot || isTerminal(snapshot.run.status)) return snapshot
+          await untilMoved(events)
+          signal.throwIfAborted()
+        }
+      } catch (error) {
+        if (signal.reason === 'cancelled') await cancel(run)
+        throw error
+      } finally {
+        done.abort()
+      }
+    },
+  }
+}
+
+/** Until something was committed of a run; its deltas do not matter. */
+async function untilMoved(events: AsyncIterator<readonly { data: { object: string } }[]>) {
+  for (;;) {
+    const { done, value } = await events.next()
+    if (done || value.some(({ data }) => data.object === 'thread.run')) return
+  }
+}
+
+/** The run of a specialist: of the same assistant, with the settings of the run that asks for it. */
+function childOf(parent: Run, { instructions, model, tools }: Assignment, budget: ToolContext['budget']): Run {
+  return {
+    ...parent,
+    ...budget,
+    model,
+    instructions,
+    tools,
+    status: 'queued',
+    started_at: null,
+    required_action: null,
+    last_error: null,
+    incomplete_details: null,
+    usage: null,
+    response_format: 'auto',
+    tool_choice: 'auto',
+    truncation_strategy: { type: 'auto', last_messages: null },
+  }
+}
