@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { startApp } from './harness/app.ts'
+import { haveFiles } from './harness/objects.ts'
 import { refusal, refusalOf } from './harness/refusal.ts'
 import { runIn } from './harness/run-in.ts'
 
@@ -54,6 +55,7 @@ describe('an assistant', () => {
 
   test('keeps every field as it was sent', async () => {
     const h = await startApp()
+    await haveFiles(h, 'file-a', 'file-b')
     const { id: vs } = await h.client.vectorStores.create({})
     const fields = {
       name: 'Tutor',
@@ -138,6 +140,7 @@ describe('an assistant', () => {
 
   test('modified: given keys replace, absent ones stay', async () => {
     const h = await startApp()
+    await haveFiles(h, 'file-a', 'file-b')
     const { id: vs } = await h.client.vectorStores.create({})
     const { assistants } = h.client.beta
     const before = await assistants.create({
@@ -191,6 +194,7 @@ describe('an assistant', () => {
 
   test('modified with null: its tool resources are given up', async () => {
     const h = await startApp()
+    await haveFiles(h, 'file-a', 'file-b')
     const { id: vs } = await h.client.vectorStores.create({})
     const tool_resources = { code_interpreter: { file_ids: ['file-a'] }, file_search: { vector_store_ids: [vs] } }
     const { id } = await h.client.beta.assistants.create({ model: 'demo', tool_resources })
@@ -241,6 +245,7 @@ describe('a thread', () => {
 
   test('keeps what it is given, and its keys are replaced one by one', async () => {
     const h = await startApp()
+    await haveFiles(h, 'file-a', 'file-b')
     const { id: vs } = await h.client.vectorStores.create({})
     const { threads } = h.client.beta
     const code_interpreter = { file_ids: ['file-a'] }
@@ -256,6 +261,7 @@ describe('a thread', () => {
 
   test('modified with null: its tool resources are given up', async () => {
     const h = await startApp()
+    await haveFiles(h, 'file-a', 'file-b')
     const tool_resources = { code_interpreter: { file_ids: ['file-a'] } }
     const { id } = await h.client.beta.threads.create({ tool_resources })
     expect((await h.client.beta.threads.update(id, { tool_resources: null })).tool_resources).toEqual({})
@@ -417,6 +423,7 @@ describe('a run', () => {
 
   test('takes every setting from its request before its assistant', async () => {
     const h = await startApp({ started: false })
+    await haveFiles(h, 'file-a', 'file-b')
     const { id: assistant_id } = await h.client.beta.assistants.create({
       model: 'm',
       instructions: 'Be brief.',

@@ -4,6 +4,10 @@ import { refusal, refusalOf } from './harness/refusal.ts'
 import { upload } from './harness/search.ts'
 
 const day = 86_400
+const makings: [string, object][] = [
+  ['assistants', { model: 'm' }],
+  ['threads', {}],
+]
 const weekly = { anchor: 'last_active_at' as const, days: 7 }
 
 describe('the helper in tool resources', () => {
@@ -185,4 +189,45 @@ describe('an attachment for file_search', () => {
     const [store = ''] = await storesOf(h, id)
     expect((await h.client.vectorStores.files.list(store)).data).toMatchObject([{ id: file }])
   })
+})
+
+describe('files for code_interpreter', () => {
+  test.for(makings)('must exist: %s', async ([kind, given]) => {
+    const h = await startApp()
+    const tool_resources = { code_interpreter: { file_ids: ['file-none'] } }
+    const answer = await refusalOf(await h.send('POST', `/v1/${kind}`, { ...given, tool_resources }))
+    const param = 'tool_resources.code_interpreter.file_ids[0]'
+    expect(answer).toEqual({ ...refusal("No file found with id 'file-none'.", { param }), status: 404 })
+  })
+
+  test('are at most twenty of a thread, those that messages attach included', async () => {
+    const h = await startApp()
+    const ids = await upload(h, Object.fromEntries(Array.from({ length: 21 }, (_, n) => [`${n}.txt`, 'x'])))
+    const tool_resources = { code_interpreter: { file_ids: ids.slice(0, 19) } }
+    const attachments = ids.slice(19).map((file_id) => ({ file_id, tools: [{ type: 'code_interpreter' as const }] }))
+    const message = (count: number) => ({ role: 'user', content: 'x', attachments: attachments.slice(0, count) })
+    const { id } = await h.client.beta.threads.create({ tool_resources })
+    const url = `/v1/threads/${id}/messages`
+    const said = 'A thread can have at most 20 files for code_interpreter, but with these it would have 21.'
+    const refused = refusal(said, { param: 'attachments' })
+    expect(await refusalOf(await h.send('POST', url, message(2)))).toEqual(refused)
+    expect(await refusalOf(await h.send('POST', '/v1/threads', { tool_resources, messages: [message(2)] }))).toEqual(
+      refused,
+    )
+    expect((await h.client.beta.threads.messages.list(id)).data).toEqual([])
+    expect((await h.send('POST', url, message(1))).status).toBe(200)
+  })
+})
+
+test.for(makings)('%s can be modified though what they had was deleted', async ([kind, given]) => {
+  const h = await startApp()
+  const [file = ''] = await upload(h, { 'a.txt': 'apples' })
+  const store = await h.client.vectorStores.create({})
+  const tool_resources = { code_interpreter: { file_ids: [file] }, file_search: { vector_store_ids: [store.id] } }
+  const object = await (await h.send('POST', `/v1/${kind}`, { ...given, tool_resources })).json()
+  const { id } = object as { id: string }
+  await h.client.vectorStores.delete(store.id)
+  await h.client.files.delete(file)
+  const modified = await h.send('POST', `/v1/${kind}/${id}`, { metadata: { a: 'b' } })
+  expect(await modified.json()).toEqual({ ...(object as object), metadata: { a: 'b' } })
 })

@@ -81,7 +81,11 @@ export const assistantRoutes: FastifyPluginAsyncTypebox<Options> = async (
         ...(body.model !== undefined && { model: body.model }),
         ...settings,
         tools,
-        tool_resources: await resources.ofAssistant(merged(before.tool_resources, body.tool_resources), tools),
+        tool_resources: await resources.ofAssistant(
+          merged(before.tool_resources, body.tool_resources),
+          tools,
+          before.tool_resources,
+        ),
       })
       if (!assistant) throw notFound('assistant', id)
       return assistant

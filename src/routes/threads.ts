@@ -43,7 +43,10 @@ export const threadRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { st
       const before = await existingThread(store, id)
       const thread = await store.threads.update(id, {
         ...(body.metadata !== undefined && { metadata: body.metadata ?? {} }),
-        tool_resources: await resources.ofThread(merged(before.tool_resources, body.tool_resources)),
+        tool_resources: await resources.ofThread(
+          merged(before.tool_resources, body.tool_resources),
+          before.tool_resources,
+        ),
       })
       if (!thread) throw notFound('thread', id)
       return thread

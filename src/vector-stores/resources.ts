@@ -19,10 +19,13 @@ type Given = CreateToolResources | ModifyToolResources | null | undefined
 
 /** What assistants, threads and messages give to the tools. Every method throws an ApiError for what does not exist. */
 export interface Resources {
-  /** An assistant's as they are answered; the helper's vector store is made. */
-  ofAssistant(given: Given, tools: readonly Tool[]): Promise<ToolResources>
+  /**
+   * An assistant's as they are answered; the helper's vector store is made. What it had `before` is taken as it is: it may
+   * have been deleted since.
+   */
+  ofAssistant(given: Given, tools: readonly Tool[], before?: ToolResources): Promise<ToolResources>
   /** A thread's; a store that is made for it expires after a week without use. */
-  ofThread(given: Given): Promise<ToolResources>
+  ofThread(given: Given, before?: ToolResources): Promise<ToolResources>
   /** A thread's that is about to be made with these messages. */
   ofNewThread(given: Given, messages: readonly Message[]): Promise<ToolResources>
   /** Gives what the messages have attached to their thread. */
@@ -31,18 +34,29 @@ export interface Resources {
   checkStores(run: Run, thread: ToolResources | undefined): Promise<void>
 }
 
+const maxCodeFiles = 20
 const threadExpiry: NonNullable<VectorStore['expires_after']> = { anchor: 'last_active_at', days: 7 }
 
 export function createResources(store: Store, ingestor: Ingestor, clock: Clock): Resources {
   const now = () => seconds(clock)
   const freshOfThread = () => newVectorStore({ expires_after: threadExpiry }, now())
 
-  async function complete(given: Given, tools: readonly Tool[], expires_after: VectorStore['expires_after']) {
+  async function complete(
+    given: Given,
+    tools: readonly Tool[],
+    expires_after: VectorStore['expires_after'],
+    before: ToolResources = {},
+  ) {
     const { vector_store_ids = [] } = given?.file_search ?? {}
     for (const [index, id] of vector_store_ids.entries()) {
       const param = `tool_resources.file_search.vector_store_ids[${index}]`
-      if (await store.vectorStores.get(id, now())) continue
+      if (before.file_search?.vector_store_ids.includes(id) || (await store.vectorStores.get(id, now()))) continue
       throw new ApiError(404, notFound('vector store', id).message, { param })
+    }
+    for (const [index, id] of (given?.code_interpreter?.file_ids ?? []).entries()) {
+      const param = `tool_resources.code_interpreter.file_ids[${index}]`
+      if (before.code_interpreter?.file_ids.includes(id) || (await store.files.get(id))) continue
+      throw new ApiError(404, notFound('file', id).message, { param })
     }
     const resources = completeResources(given, tools)
     const helper = given?.file_search && 'vector_stores' in given.file_search && given.file_search.vector_stores?.[0]
@@ -75,8 +89,8 @@ export function createResources(store: Store, ingestor: Ingestor, clock: Clock):
   }
 
   return {
-    ofAssistant: (given, tools) => complete(given, tools, null),
-    ofThread: (given) => complete(given, [], threadExpiry),
+    ofAssistant: (given, tools, before) => complete(given, tools, null, before),
+    ofThread: (given, before) => complete(given, [], threadExpiry, before),
 
     async ofNewThread(given, messages) {
       const { search, code } = attachedTo(messages)
@@ -99,6 +113,8 @@ export function createResources(store: Store, ingestor: Ingestor, clock: Clock):
       const { search, code } = attachedTo(messages)
       if (search.length + code.length === 0) return
       await checkFiles([...search, ...code])
+      const { code_interpreter } = (await store.threads.get(thread_id))?.tool_resources ?? {}
+      checkCount([...(code_interpreter?.file_ids ?? []), ...code])
       const resources = await store.threads.addResources(thread_id, {
         code_files: code,
         ...(search.length > 0 && { vector_store: freshOfThread() }),
@@ -136,8 +152,16 @@ function attachedTo(messages: readonly Message[]) {
   return { search: filesFor('file_search'), code: filesFor('code_interpreter') }
 }
 
+function checkCount(code_files: readonly string[]) {
+  const count = new Set(code_files).size
+  if (count <= maxCodeFiles) return
+  const message = `A thread can have at most ${maxCodeFiles} files for code_interpreter, but with these it would have ${count}.`
+  throw invalidRequest(message, { param: 'attachments' })
+}
+
 function withCode(resources: ToolResources, code: readonly string[]): ToolResources {
   if (code.length === 0) return resources
   const file_ids = [...new Set([...(resources.code_interpreter?.file_ids ?? []), ...code])]
+  checkCount(file_ids)
   return { ...resources, code_interpreter: { file_ids } }
 }

@@ -1,4 +1,5 @@
 import type { Harness } from './app.ts'
+import { haveFiles } from './objects.ts'
 import { type Refusal, refusal } from './refusal.ts'
 
 export type Kind =
@@ -16,6 +17,7 @@ export type Kind =
 
 /** Posts a body, completed to one that is right, for an object of its own. */
 export async function post(h: Harness, kind: Kind, body: object): Promise<Response> {
+  await haveFiles(h, 'file-a', 'file_a')
   if (kind === 'assistant') return h.send('POST', '/v1/assistants', { model: 'demo', ...body })
   if (kind === 'thread') return h.send('POST', '/v1/threads', body)
   if (kind === 'upload') {

@@ -4,6 +4,7 @@ import type { Message } from '../../src/schemas/messages.ts'
 import type { RunStep } from '../../src/schemas/run-steps.ts'
 import type { Run } from '../../src/schemas/runs.ts'
 import type { Thread } from '../../src/schemas/threads.ts'
+import type { Harness } from './app.ts'
 
 /** Whole objects as the store keeps them. All are of one second, so that nothing can go by `created_at`. */
 const created_at = 1_790_000_000
@@ -128,3 +129,11 @@ export function anAnswer(run: Run): { step: RunStep; message: Message } {
 
 export const textOf = (message: Pick<Message, 'content'>) =>
   message.content.map((part) => (part.type === 'text' ? part.text.value : `[${part.type}]`)).join('')
+
+/** Makes sure that there are files of these ids, without any bytes. */
+export async function haveFiles({ services: { store } }: Harness, ...ids: string[]) {
+  const file = { object: 'file', purpose: 'assistants', filename: 'a.txt', bytes: 1, created_at: 1 } as const
+  for (const id of await store.files.unknown(ids)) {
+    await store.files.insert({ ...file, id, expires_at: null, status: 'processed', status_details: null })
+  }
+}
