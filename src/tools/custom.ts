@@ -1,10 +1,10 @@
 import { pathToFileURL } from 'node:url'
-import type { ErrorObject } from 'ajv'
 import type { Logger } from 'pino'
 import { ConfigError } from '../config.ts'
 import type { FunctionCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { builtInTools, type CustomType } from '../schemas/tools.ts'
+import { type ArgumentCheck, createArgumentCheck } from './arguments.ts'
 import type { ServerTool } from './registry.ts'
 
 export interface CustomToolContext {
@@ -42,7 +42,11 @@ export async function loadTools(paths: readonly string[], folder: string, logger
     const tool = exported.default ?? exported
     const flaw = flawOf(tool)
     if (flaw) throw new ConfigError(`TOOLS names '${path}', but ${flaw}.`)
-    tools.push(await createCustomTool(tool, logger))
+    const { name, parameters }: CustomTool = tool
+    const check = await createArgumentCheck(parameters).catch((error: Error) => {
+      throw new ConfigError(`The parameters of the tool '${name}' are no JSON schema: ${error.message}`)
+    })
+    tools.push(createCustomTool(tool, check, logger))
   }
   return tools
 }
@@ -58,31 +62,20 @@ function flawOf({ name, description, parameters, call, timeoutMs }: Partial<Cust
 }
 
 /** A tool of the operator's: in run steps it is a function call with its output. */
-async function createCustomTool(tool: CustomTool, logger: Logger): Promise<ServerTool> {
+export function createCustomTool(tool: CustomTool, check: ArgumentCheck, logger: Logger): ServerTool {
   const { name, description, parameters, timeoutMs = defaultTimeoutMs } = tool
-  const { Ajv } = await import('ajv')
-  const ajv = new Ajv({ strict: false, allErrors: true })
-  const fits = compile()
-
-  function compile() {
-    try {
-      return ajv.compile({ type: 'object', ...parameters })
-    } catch (error) {
-      throw new ConfigError(`The parameters of the tool '${name}' are no JSON schema: ${(error as Error).message}`)
-    }
-  }
 
   async function outputOf(written: string, run: Run, running: AbortSignal): Promise<string> {
     const args = parsed(written)
     if (args === undefined) return 'The arguments are not valid JSON. Call again with a JSON object.'
-    if (!fits(args)) return `The arguments do not fit: ${(fits.errors ?? []).map(told).join('; ')}. Call again.`
+    const flaw = check(args)
+    if (flaw !== undefined) return `The arguments do not fit: ${flaw}. Call again.`
     const timeout = AbortSignal.timeout(timeoutMs)
     const signal = AbortSignal.any([running, timeout])
     const called = Promise.resolve().then(() => tool.call(args as never, { run, logger, signal }))
     const output = await Promise.race([called, aborted(signal)])
     if (typeof output !== 'string') throw new TypeError(`it returned no text but ${typeof output}`)
-    if (output.length <= maxCharacters) return output
-    return `${output.slice(0, maxCharacters)}\n[The output was longer and is cut here.]`
+    return output
   }
 
   return {
@@ -109,8 +102,13 @@ async function createCustomTool(tool: CustomTool, logger: Logger): Promise<Serve
 
 const answered = (call: FunctionCall, output: string): FunctionCall => ({
   ...call,
-  function: { ...call.function, output },
+  function: { ...call.function, output: cut(output) },
 })
+
+const cut = (output: string) =>
+  output.length <= maxCharacters
+    ? output
+    : `${output.slice(0, maxCharacters)}\n[The output was longer and is cut here.]`
 
 /** A model that has nothing to say to a tool writes nothing at all. */
 export function parsed(written: string): unknown {
@@ -120,8 +118,6 @@ export function parsed(written: string): unknown {
     return undefined
   }
 }
-
-const told = ({ instancePath, message }: ErrorObject) => `${instancePath.slice(1) || 'they'} ${message}`
 
 /** A tool that does not listen to its signal is left alone with its work. */
 const aborted = (signal: AbortSignal) =>
