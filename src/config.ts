@@ -15,6 +15,7 @@ const Environment = Type.Object({
   EMBEDDING_MODEL: Type.Optional(Type.String()),
   API_KEYS: Type.Optional(Type.String()),
   TOOLS: Type.Optional(Type.String()),
+  MCP_CONFIG: Type.Optional(Type.String()),
   CODE_INTERPRETER: Type.Union(
     (['auto', 'pyodide', 'bubblewrap', 'off'] as const).map((driver) => Type.Literal(driver)),
     { default: 'auto' },

@@ -25,6 +25,7 @@ test('nothing needs to be configured', () => {
     EMBEDDING_MODEL: undefined,
     API_KEYS: [],
     TOOLS: [],
+    MCP_CONFIG: undefined,
     LOG_LEVEL: 'info',
     RUN_EXPIRY_SECONDS: 600,
     RUN_LEASE_SECONDS: 15,
@@ -140,7 +141,9 @@ describe('.env.example', () => {
   })
 
   test('says what each variable is without being told', () => {
-    const { API_KEYS, EMBEDDING_MODEL, TOOLS, OPENAI_API_KEY, OPENAI_BASE_URL, ...defaults } = readConfig({})
+    const { API_KEYS, EMBEDDING_MODEL, MCP_CONFIG, TOOLS, OPENAI_API_KEY, OPENAI_BASE_URL, ...defaults } = readConfig(
+      {},
+    )
     const values = Object.fromEntries(listed)
     for (const [name, value] of Object.entries(defaults)) expect(values[name], name).toBe(String(value))
   })

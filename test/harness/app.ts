@@ -10,6 +10,7 @@ import { buildApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { createServices, type Services } from '../../src/services.ts'
 import { loadTools } from '../../src/tools/custom.ts'
+import type { McpOptions } from '../../src/tools/mcp.ts'
 import { ScriptedBackend } from './backend.ts'
 import { checkAnswer } from './openapi.ts'
 import { snapshotFolder } from './sandbox.ts'
@@ -40,6 +41,8 @@ interface Options {
   leaseMs?: number
   /** Modules of tools, as TOOLS would name them. */
   tools?: readonly string[]
+  /** MCP servers, as the file of MCP_CONFIG would name them. */
+  mcp?: Omit<McpOptions, 'folder' | 'logger' | 'env'> & Partial<McpOptions>
   /** Files and a database that stay, where another server may go on with them; without it, all is new. */
   folder?: string
 }
@@ -53,7 +56,7 @@ export function aFolder(): string {
 
 /** The server without a socket, on an empty database in memory, with a scripted model behind it. Ends with the test. */
 export async function startApp(options: Options = {}): Promise<Harness> {
-  const { env = {}, started = true, ingesting = false, leaseMs, tools = [], folder = aFolder() } = options
+  const { env = {}, started = true, ingesting = false, leaseMs, tools = [], mcp, folder = aFolder() } = options
   const backend = await new ScriptedBackend().start()
   const config = readConfig({
     DATABASE_URL: options.folder ? `sqlite:${join(folder, 'assistants.db')}` : 'sqlite::memory:',
@@ -69,6 +72,12 @@ export async function startApp(options: Options = {}): Promise<Harness> {
   const overrides = { clock: () => time.now, backoffMs: 1, beatMs: 20, ...(leaseMs !== undefined && { leaseMs }) }
   const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
   const loaded = await loadTools(tools, root, logger)
+  if (mcp) {
+    const { connectMcp } = await import('../../src/tools/mcp.ts')
+    const connected = await connectMcp({ folder: root, env: {}, logger, ...mcp })
+    onTestFinished(connected.close)
+    loaded.push(...connected.tools)
+  }
   const services = createServices(config, logger, { ...overrides, tools: loaded })
   const app = buildApp(services)
   await app.ready()
