@@ -1,6 +1,11 @@
 import type { AssistantTool } from 'openai/resources/beta/assistants'
+import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
+import type { FunctionCall } from '../src/schemas/run-steps.ts'
+import { loadTools } from '../src/tools/custom.ts'
+import type { ToolContext } from '../src/tools/registry.ts'
 import { startApp } from './harness/app.ts'
+import { aRun } from './harness/objects.ts'
 import { refusalOf } from './harness/refusal.ts'
 
 const modules = ['./src/demo/convert-units.ts', './test/tools/trying.ts']
@@ -99,6 +104,15 @@ describe('a tool of the operator', () => {
     const tool_choice = { type: 'function' as const, function: { name: 'trying' } }
     await h.client.beta.threads.createAndRunPoll({ assistant_id: id, thread: { messages }, tool_choice })
     expect(h.backend.requests[0]?.tool_choice).toEqual(tool_choice)
+  })
+
+  test('is not begun for a run that was cancelled before', async () => {
+    const [, path = ''] = modules
+    const [loaded] = await loadTools([path], process.cwd(), pino({ level: 'silent' }))
+    const call = loaded?.begin(aRun('thread_a'), 'call_a') as FunctionCall
+    call.function.arguments = '{"act": "hang"}'
+    const context = { run: aRun('thread_a'), signal: AbortSignal.abort('cancelled') } as ToolContext
+    await expect(loaded?.answer(call, context)).rejects.toBe('cancelled')
   })
 
   test('that nobody added is refused by its name', async () => {

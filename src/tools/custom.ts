@@ -70,6 +70,7 @@ export function createCustomTool(tool: CustomTool, check: ArgumentCheck, logger:
     if (args === undefined) return 'The arguments are not valid JSON. Call again with a JSON object.'
     const flaw = check(args)
     if (flaw !== undefined) return `The arguments do not fit: ${flaw}. Call again.`
+    running.throwIfAborted()
     const timeout = AbortSignal.timeout(timeoutMs)
     const signal = AbortSignal.any([running, timeout])
     const called = Promise.resolve().then(() => tool.call(args as never, { run, logger, signal }))
