@@ -115,10 +115,13 @@ function argumentsFor(tool: ChatCompletionFunctionTool, question: string): Recor
   }
   const numbers = question.match(/-?\d+(?:\.\d+)?/g)?.map(Number) ?? []
   const names: string[] = question.match(/(?<!^)(?<![.?!]\s)\p{Lu}[\p{L}\p{N}-]*(?:\s\p{Lu}[\p{L}\p{N}-]*)*/gu) ?? []
+  const words = wordsOf(question)
   const args: Record<string, unknown> = {}
   for (const [key, { type, enum: values }] of Object.entries(properties)) {
-    const named = values?.find((value) => wordsOf(question).includes(String(value).toLowerCase()))
-    if (named !== undefined) args[key] = named
+    const at = words.findIndex((word) => values?.some((value) => isCalled(value, word)))
+    // "km to mi": each parameter gets another word.
+    const [word] = at < 0 ? [] : words.splice(at, 1)
+    if (word !== undefined) args[key] = values?.find((value) => isCalled(value, word))
     else if (!required.includes(key)) continue
     else if (values) args[key] = values[0]
     else if (type === 'number' || type === 'integer') args[key] = numbers.shift() ?? 0
@@ -129,6 +132,8 @@ function argumentsFor(tool: ChatCompletionFunctionTool, question: string): Recor
   }
   return args
 }
+
+const isCalled = (value: unknown, word: string) => String(value).toLowerCase() === word
 
 function answerTo(request: CompletionRequest): string {
   const { question, found, outputs } = lastExchange(request.messages)
