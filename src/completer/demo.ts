@@ -1,12 +1,14 @@
 import type { ChatCompletionFunctionTool, ChatCompletionMessageParam } from 'openai/resources/chat/completions'
 import type { Completer, CompletionChunk, CompletionRequest } from './completer.ts'
+import { codeArguments, codeFor, codeName, toldOfCode } from './demo-code.ts'
 import { answerFrom, isSmallTalk, searchArguments, searchName } from './demo-search.ts'
+import { handOffIn, specialistArguments, specialistName, toldOfSpecialist } from './demo-specialist.ts'
 import { topicOf, wordsOf } from './demo-words.ts'
 
 /**
- * A model without a network, for newcomers, examples and tests: the same request gets the same answer. It searches the
- * files for all but small talk, calls a function whose name or description shares a word with the question, and tells
- * what it has found and what the functions returned.
+ * A model without a network, for newcomers, examples and tests: the same request gets the same answer. It computes
+ * and tabulates by code, hands a task to a specialist if that is asked for, searches the files for all else but small
+ * talk, calls a function whose name or description shares a word with the question, and tells what came of it.
  */
 export function createDemoCompleter(): Completer {
   return {
@@ -58,31 +60,53 @@ function textOf({ content }: ChatCompletionMessageParam): string {
   return (content ?? []).map((part) => ('text' in part ? part.text : '')).join(' ')
 }
 
-/** What the user said last, and what searches and functions returned since. */
+interface Returned {
+  name: string
+  /** What the model wrote to it. */
+  arguments: string
+  output: string
+}
+
+/** What the user said last, and what was called and returned since. */
 function lastExchange(messages: readonly ChatCompletionMessageParam[]) {
   const at = messages.findLastIndex((message) => message.role === 'user')
   const since = messages.slice(at + 1)
-  const searches = new Set(
-    since
-      .flatMap((message) => (message.role === 'assistant' ? (message.tool_calls ?? []) : []))
-      .flatMap((call) => (call.type === 'function' && call.function.name === searchName ? call.id : [])),
-  )
-  const returned = since.filter((message) => message.role === 'tool')
-  return {
-    question: at < 0 ? '' : textOf(messages[at] as ChatCompletionMessageParam),
-    found: returned.filter(({ tool_call_id }) => searches.has(tool_call_id)).map(textOf),
-    outputs: returned.filter(({ tool_call_id }) => !searches.has(tool_call_id)).map(textOf),
-  }
+  const calls = since
+    .flatMap((message) => (message.role === 'assistant' ? (message.tool_calls ?? []) : []))
+    .flatMap((call) => (call.type === 'function' ? [[call.id, call.function] as const] : []))
+  const called = new Map(calls)
+  const returned = since
+    .filter((message) => message.role === 'tool')
+    .map(
+      (message): Returned => ({
+        ...{ name: '', arguments: '{}', ...called.get(message.tool_call_id) },
+        output: textOf(message),
+      }),
+    )
+  return { question: at < 0 ? '' : textOf(messages[at] as ChatCompletionMessageParam), returned }
 }
 
 function callsFor({ messages, tools, tool_choice, parallel_tool_calls }: CompletionRequest): Call[] {
-  const { question, found, outputs } = lastExchange(messages)
-  if (found.length + outputs.length > 0 || tool_choice === 'none') return []
+  const { question, returned } = lastExchange(messages)
+  if (returned.length > 0 || tool_choice === 'none') return []
   const fitting = chosen(tools, tool_choice, question)
   return fitting.slice(0, parallel_tool_calls ? undefined : 1).map((tool) => ({
     name: tool.function.name,
-    arguments: tool.function.name === searchName ? searchArguments(tool, question) : argumentsFor(tool, question),
+    arguments: argumentsOf(tool, question),
   }))
+}
+
+function argumentsOf(tool: ChatCompletionFunctionTool, question: string): Record<string, unknown> {
+  switch (tool.function.name) {
+    case searchName:
+      return searchArguments(tool, question)
+    case codeName:
+      return codeArguments(tool, question)
+    case specialistName:
+      return specialistArguments(question)
+    default:
+      return argumentsFor(tool, question)
+  }
 }
 
 function chosen(
@@ -93,9 +117,15 @@ function chosen(
   if (typeof choice === 'object' && choice.type === 'function') {
     return tools.filter((tool) => tool.function.name === choice.function.name)
   }
+  // Whoever is asked, and what is computed, answers the whole question.
+  const enough =
+    tools.find((tool) => tool.function.name === specialistName && handOffIn(question)) ??
+    tools.find((tool) => tool.function.name === codeName && codeFor(tool, question))
+  if (enough) return [enough]
   const topic = topicOf(question)
   const fitting = tools.filter(({ function: { name, description } }) => {
     if (name === searchName) return !isSmallTalk(question)
+    if (name === codeName || name === specialistName) return false
     const words = `${name.replace(/[_-]|(?<=\p{Ll})(?=\p{Lu})/gu, ' ')} ${description ?? ''}`
     return !topicOf(words).isDisjointFrom(topic)
   })
@@ -136,11 +166,18 @@ function argumentsFor(tool: ChatCompletionFunctionTool, question: string): Recor
 const isCalled = (value: unknown, word: string) => String(value).toLowerCase() === word
 
 function answerTo(request: CompletionRequest): string {
-  const { question, found, outputs } = lastExchange(request.messages)
+  const { question, returned } = lastExchange(request.messages)
   const format = request.response_format
+  const found = returned.filter(({ name }) => name === searchName).map(({ output }) => output)
   const told = found.length > 0 ? [answerFrom(found, question)] : []
+  const outputs: string[] = []
+  for (const { name, arguments: written, output } of returned) {
+    if (name === codeName) told.push(toldOfCode(output))
+    else if (name === specialistName) told.push(toldOfSpecialist(written, output))
+    else if (name !== searchName) outputs.push(output)
+  }
   if (typeof format === 'object' && format.type !== 'text') {
-    const [answer] = told
+    const answer = told.join('\n\n')
     return JSON.stringify({ question, ...(answer && { answer }), ...(outputs.length > 0 && { outputs }) })
   }
   if (outputs.length > 0) told.push(`Here is what I found out: ${outputs.join('; ')}`)
