@@ -19,6 +19,7 @@ import { createRetrievalServices } from './retrieval-services.ts'
 import { createRecorder } from './runs/commit.ts'
 import { createExecutor, type Executor } from './runs/executor.ts'
 import { createFollower, type Follower } from './runs/follow.ts'
+import { TokenCounter } from './runs/room.ts'
 import { createRunService, type RunService } from './runs/run-service.ts'
 import { createSpecialists } from './runs/specialists.ts'
 import { type CodeSandbox, createCodeSandbox } from './sandbox-services.ts'
@@ -132,6 +133,8 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     tools: createRegistry([fileSearch, codeInterpreter, ...ours]),
     pictureOf: createPictureReader(store, blobs),
     makeFile: createOutputs(blobs, clock),
+    // A few megabytes, which only long conversations need.
+    tokens: new TokenCounter(async () => (await import('./retrieval/extraction/tokens.ts')).countTokens),
     clock,
     concurrency: config.RUN_CONCURRENCY,
     leaseMs,

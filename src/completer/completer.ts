@@ -34,6 +34,8 @@ export interface Completer {
    * signal's reason once that aborts; the connection to the backend is closed then.
    */
   complete(request: CompletionRequest, signal: AbortSignal): AsyncIterable<CompletionChunk>
+  /** How many tokens prompt and answer may have together; undefined if that is not known. */
+  windowOf(model: string): Promise<number | undefined>
 }
 
 /** The run's fault or the backend's: becomes the run's `last_error`. The message is read by the API's client. */
@@ -44,5 +46,15 @@ export class CompletionError extends Error {
     super(message, options)
     this.name = 'CompletionError'
     this.code = code
+  }
+}
+
+/** The prompt was longer than the model's window; `window`: how many tokens that has, if the backend told. */
+export class WindowError extends CompletionError {
+  readonly window: number | undefined
+
+  constructor(message: string, window: number | undefined, options?: ErrorOptions) {
+    super('invalid_prompt', message, options)
+    this.window = window
   }
 }

@@ -12,6 +12,7 @@ import { topicOf, wordsOf } from './demo-words.ts'
  */
 export function createDemoCompleter(): Completer {
   return {
+    windowOf: async () => undefined,
     async *complete(request, signal) {
       const calls = callsFor(request)
       const words: string[] = calls.length > 0 ? [] : answerTo(request).split(/(?<=\s)/)

@@ -35,6 +35,8 @@ export function connect({ baseURL, apiKey, ...patience }: BackendOptions): Backe
       return data.map(({ id, created = 0, owned_by = 'backend' }) => ({ id, object: 'model', created, owned_by }))
     },
 
+    windowOf: async () => undefined,
+
     embedder: (model) => createEmbedder(client, model, patience),
 
     async *complete(request, signal) {

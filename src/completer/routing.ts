@@ -5,6 +5,10 @@ export const demoModel = 'demo'
 /** The demo model by its name; everything else goes to the backend, if there is one. */
 export function createRoutingCompleter(demo: Completer, backend: (() => Promise<Completer>) | undefined): Completer {
   return {
+    async windowOf(model) {
+      return model === demoModel ? demo.windowOf(model) : (await backend?.())?.windowOf(model)
+    },
+
     async *complete(request, signal) {
       if (request.model === demoModel) yield* demo.complete(request, signal)
       else if (backend) yield* (await backend()).complete(request, signal)

@@ -4,36 +4,36 @@ import type {
   ChatCompletionFunctionTool,
   ChatCompletionMessageParam,
   ChatCompletionToolChoiceOption,
+  ChatCompletionToolMessageParam,
 } from 'openai/resources/chat/completions'
 import type { CompletionRequest } from '../completer/completer.ts'
-import { withoutMarks } from '../retrieval/cite.ts'
 import type { Message, MessageContent } from '../schemas/messages.ts'
 import type { RunStep, ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { isFunction, type Tool } from '../schemas/tools.ts'
-import type { Conversation } from '../store/store.ts'
+import type { RunTools } from '../tools/registry.ts'
+import { callsIn, isCalls, type Turn } from './history.ts'
 
 type FunctionTool = Extract<Tool, { type: 'function' }>
 
 export interface PromptOptions {
   /** What the run may still use of them; null for no limit. */
   completionTokens: number | null
-  /** The tools that are not the client's. */
-  ours: readonly ChatCompletionFunctionTool[]
+  tools: readonly ChatCompletionFunctionTool[]
+  /** The run has called tools before. */
+  hasCalled: boolean
   /** By the ids of their files; a picture that is missing is left out. */
   pictures: ReadonlyMap<string, string>
 }
 
-/** The model call that comes next in a run. */
-export function requestFor(run: Run, conversation: Conversation, options: PromptOptions): CompletionRequest {
-  const { completionTokens, ours, pictures } = options
-  const tools = [...ours, ...run.tools.filter(isFunction).map(described)]
-  const called = conversation.steps.some((step) => step.type === 'tool_calls')
+/** The model call that comes next in a run, made of these turns. */
+export function requestFor(run: Run, turns: readonly Turn[], options: PromptOptions): CompletionRequest {
+  const { completionTokens, tools, hasCalled, pictures } = options
   return {
     model: run.model,
-    messages: messagesOf(run, conversation, pictures),
-    tools,
-    tool_choice: toolChoiceOf(run, tools, called),
+    messages: messagesOf(run, turns, pictures),
+    tools: [...tools],
+    tool_choice: toolChoiceOf(run, tools, hasCalled),
     parallel_tool_calls: run.parallel_tool_calls,
     response_format: run.response_format,
     temperature: run.temperature,
@@ -43,7 +43,13 @@ export function requestFor(run: Run, conversation: Conversation, options: Prompt
   }
 }
 
-function described({ function: given }: FunctionTool): ChatCompletionFunctionTool {
+/** All tools of a run as the model is told of them. */
+export async function toolsOf(run: Run, ours: RunTools): Promise<ChatCompletionFunctionTool[]> {
+  const described = await Promise.all(Array.from(ours.values(), (tool) => tool.describe(run)))
+  return [...described, ...run.tools.filter(isFunction).map(functionOf)]
+}
+
+function functionOf({ function: given }: FunctionTool): ChatCompletionFunctionTool {
   const { name, description, parameters, strict } = given
   return {
     type: 'function',
@@ -66,33 +72,29 @@ function toolChoiceOf(
 
 function messagesOf(
   run: Run,
-  { before, steps, messages }: Conversation,
+  turns: readonly Turn[],
   pictures: PromptOptions['pictures'],
 ): ChatCompletionMessageParam[] {
-  const system: ChatCompletionMessageParam[] = run.instructions ? [{ role: 'system', content: run.instructions }] : []
-  const made = new Map(messages.map((message) => [message.id, message]))
-  return [
-    ...system,
-    ...before.flatMap((message) => fromMessage(withoutCitations(message), pictures)),
-    ...steps.flatMap((step) => fromStep(step, made)).reduce(joined, []),
-  ]
-}
-
-/** What a turn said before its calls and the calls are one message of the model. */
-function joined(list: ChatCompletionMessageParam[], next: ChatCompletionMessageParam): ChatCompletionMessageParam[] {
-  const last = list.at(-1)
-  const isText = last?.role === 'assistant' && !last.tool_calls
-  if (isText && next.role === 'assistant' && next.tool_calls) return [...list.slice(0, -1), { ...last, ...next }]
-  return [...list, next]
-}
-
-function fromStep(step: RunStep, made: ReadonlyMap<string, Message>): ChatCompletionMessageParam[] {
-  const details = step.step_details
-  if (details.type === 'message_creation') {
-    const message = made.get(details.message_creation.message_id)
-    return message ? fromMessage(message, new Map()) : []
+  const list: ChatCompletionMessageParam[] = run.instructions ? [{ role: 'system', content: run.instructions }] : []
+  let spoke: string | null = null
+  for (const item of turns.flat()) {
+    if (!isCalls(item)) list.push(...fromMessage(item, pictures))
+    else {
+      const [asked, ...outputs] = fromCalls(item)
+      const last = list.at(-1)
+      // What an answer said before its calls and the calls are one message of the model.
+      if (item.run_id === spoke && last?.role === 'assistant' && !last.tool_calls)
+        list.splice(-1, 1, { ...last, ...asked })
+      else list.push(asked)
+      list.push(...outputs)
+    }
+    spoke = isCalls(item) ? null : item.run_id
   }
-  const calls = details.tool_calls.map(modelCall)
+  return list
+}
+
+function fromCalls(step: RunStep): [ChatCompletionAssistantMessageParam, ...ChatCompletionToolMessageParam[]] {
+  const calls = callsIn(step).map(modelCall)
   const asked: ChatCompletionAssistantMessageParam = {
     role: 'assistant',
     tool_calls: calls.map(({ id, name, arguments: written }) => ({
@@ -104,21 +106,21 @@ function fromStep(step: RunStep, made: ReadonlyMap<string, Message>): ChatComple
   return [asked, ...calls.map(({ id, output }) => ({ role: 'tool' as const, tool_call_id: id, content: output ?? '' }))]
 }
 
-/** A call as the model made it. */
-function modelCall(call: ToolCall) {
-  if (call.type === 'function') return { id: call.id, ...call.function }
-  return { id: call.id, name: call.type, arguments: '{}', output: null, ...call.model_call }
+/** A call as the model made it. Backends that read the arguments back fail at what is no JSON. */
+export function modelCall(call: ToolCall) {
+  const made =
+    call.type === 'function' ? call.function : { name: call.type, arguments: '', output: null, ...call.model_call }
+  return { ...made, id: call.id, arguments: isJson(made.arguments) ? made.arguments : '{}' }
 }
 
-/** What was cited in earlier runs is not at hand any more, and the model would only copy its marks. */
-const withoutCitations = (message: Message): Message => ({
-  ...message,
-  content: message.content.map((part) =>
-    part.type === 'text' && part.text.annotations.length > 0
-      ? { ...part, text: { value: withoutMarks(part.text.value, part.text.annotations), annotations: [] } }
-      : part,
-  ),
-})
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 function fromMessage(message: Message, pictures: PromptOptions['pictures']): ChatCompletionMessageParam[] {
   if (message.role === 'assistant') {

@@ -1,23 +1,19 @@
 import { seconds } from '../clock.ts'
-import type { Completer, CompletionChunk } from '../completer/completer.ts'
+import type { CompletionChunk, CompletionRequest } from '../completer/completer.ts'
 import type { Delta } from '../schemas/events.ts'
 import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
-import type { Conversation, RunChange, Store } from '../store/store.ts'
+import type { Conversation, RunChange } from '../store/store.ts'
 import { figuresOf, pathsOf } from '../tools/code-results.ts'
 import { sourcesOf } from '../tools/file-search.ts'
 import { nameOf, type RunTools, type ToolRegistry } from '../tools/registry.ts'
+import { type ComposeContext, compose } from './compose.ts'
 import { Draft, type Material } from './draft.ts'
 import { budgetOf, type Hand } from './hand.ts'
-import { picturesIn } from './pictures.ts'
-import { requestFor } from './prompt.ts'
+import { firstPage, wantedMessages } from './select.ts'
 import { answerCalls, type RoundContext, requiredAction } from './tool-round.ts'
 
-export interface TurnContext extends RoundContext {
-  store: Store
-  completer: Completer
+export interface TurnContext extends RoundContext, ComposeContext {
   tools: ToolRegistry
-  /** A picture as a data URL; undefined if there is none, or it cannot be shown to a model. */
-  pictureOf(file_id: string): Promise<string | undefined>
 }
 
 type End = Extract<CompletionChunk, { type: 'end' }>
@@ -31,9 +27,7 @@ export async function takeTurn(hand: Hand, context: TurnContext): Promise<RunCha
   const { store, tools, clock } = context
   const { run, spent } = hand.state
   hand.draft = undefined
-  const { type, last_messages } = run.truncation_strategy
-  const limit = type === 'last_messages' ? (last_messages ?? undefined) : undefined
-  const conversation = await store.runs.conversation(run, limit)
+  const conversation = await store.runs.conversation(run, Math.min(firstPage, wantedMessages(run)))
   const ours = tools.of(run)
   // The model may have gone on to speak after its calls.
   const called = conversation.steps.findLast(({ type, status }) => type === 'tool_calls' && status === 'in_progress')
@@ -43,20 +37,19 @@ export async function takeTurn(hand: Hand, context: TurnContext): Promise<RunCha
   if (conversation.steps.length === 0 && run.tool_choice !== 'none') {
     for (const tool of ours.values()) await tool.ready(run, hand.signal)
   }
-  return callModel(hand, conversation, ours, context)
+  const request = await compose(hand, conversation, ours, context)
+  if (!request) return incomplete(spent, seconds(clock), 'max_prompt_tokens')
+  return callModel(hand, request, new Draft(run, clock, ours, materialOf(conversation, ours)), ours, context)
 }
 
-async function callModel(hand: Hand, conversation: Conversation, ours: RunTools, context: TurnContext) {
-  const { recorder, completer, clock, pictureOf } = context
+async function callModel(
+  hand: Hand,
+  request: CompletionRequest,
+  draft: Draft,
+  ours: RunTools,
+  { recorder, completer, clock }: TurnContext,
+) {
   const { run } = hand.state
-  const pictures = await picturesIn(conversation.before, pictureOf)
-  const described = await Promise.all(Array.from(ours.values(), (tool) => tool.describe(run)))
-  const request = requestFor(run, conversation, {
-    completionTokens: budgetOf(hand.state).max_completion_tokens,
-    ours: described,
-    pictures,
-  })
-  const draft = new Draft(run, clock, ours, materialOf(conversation, ours))
   hand.draft = draft
 
   const open = async (change: RunChange) => {

@@ -82,10 +82,17 @@ export interface Snapshot extends RunState {
   messages: Message[]
 }
 
-/** Oldest first. */
-export interface Conversation {
-  /** The newest `limit` messages (all without it) of the thread that the run has not made itself. */
+/** A part of what was said in a thread before a run, or beside it; oldest first. */
+export interface Earlier {
   before: Message[]
+  /** All that has come to its end of what those runs did that made messages of `before` and called tools. */
+  beforeSteps: RunStep[]
+  /** Where to go on for what is older; undefined at the beginning of the thread. */
+  older: number | undefined
+}
+
+/** What a model call is made of. */
+export interface Conversation extends Earlier {
   /** What the run has made. */
   steps: StepWithSpent[]
   messages: Message[]
@@ -162,8 +169,10 @@ export interface Store {
     snapshot(of: { run_id: string } | { thread_id: string }): Promise<Snapshot | undefined>
     /** What is in progress of all that the run has made. */
     open(run_id: string): Promise<Open>
-    /** What a model call is made of. */
-    conversation(run: Run, limit?: number): Promise<Conversation>
+    /** With the newest `limit` messages of the thread that the run has not made itself. */
+    conversation(run: Run, limit: number): Promise<Conversation>
+    /** Up to `limit` messages before the place where an earlier answer ended. */
+    earlier(run: Run, older: number, limit: number): Promise<Earlier>
     /**
      * Takes the run that has waited longest for work: queued, asked to cancel, past its expiry, or left by a worker
      * whose lease ended. What an unfinished model call of such a worker has made is removed, so that the turn can be

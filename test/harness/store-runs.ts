@@ -239,15 +239,21 @@ export function testRuns(open: OpenStore) {
       const answer = anAnswer(run)
       await on.store.runs.commit(run.id, { to: 'in_progress', open: answer })
 
-      const whole = await on.store.runs.conversation(run)
+      const whole = await on.store.runs.conversation(run, 4)
       expect(whole.before.map(textOf)).toEqual(['a', 'b', '', 'c'])
-      expect(whole).toMatchObject({ steps: [answer.step], messages: [answer.message] })
+      expect(whole).toMatchObject({ steps: [answer.step], messages: [answer.message], older: undefined })
       const short = await on.store.runs.conversation(run, 2)
       expect(short.before.map(({ run_id, content }) => [run_id, textOf({ content })])).toEqual([
         [earlier.id, ''],
         [null, 'c'],
       ])
       expect(short).toMatchObject({ steps: [answer.step], messages: [answer.message] })
+      const rest = await on.store.runs.earlier(run, short.older ?? 0, 2)
+      expect(rest.before.map(textOf)).toEqual(['a', 'b'])
+      expect(rest.older).toBeUndefined()
+      expect(await on.store.runs.earlier(run, short.older ?? 0, 1)).toMatchObject({
+        before: [{ id: rest.before[1]?.id }],
+      })
     })
   })
 }

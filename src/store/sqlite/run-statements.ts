@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, isNull, lte, ne, or, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, inArray, isNull, lt, lte, ne, or, sql } from 'drizzle-orm'
 import { isTerminal, sourcesOf } from '../../runs/lifecycle.ts'
 import type { RunStatus } from '../../schemas/runs.ts'
 import type { RunChange } from '../store.ts'
@@ -15,8 +15,11 @@ export function prepareRuns(db: Db) {
   const messagesOfRun = eq(messages.run_id, given('run_id'))
   const othersMessages = and(
     eq(messages.thread_id, given('thread_id')),
+    lt(messages.seq, given('older')),
     or(isNull(messages.run_id), ne(messages.run_id, given('run_id'))),
   )
+  const callers = sql`SELECT run_id FROM ${steps}
+    WHERE run_id IN (SELECT value FROM json_each(${given('run_ids')})) AND type = 'tool_calls'`
   const next = db
     .select({ seq: runs.seq })
     .from(runs)
@@ -70,11 +73,18 @@ export function prepareRuns(db: Db) {
       .prepare(),
     openMessages: db.select(messageFields).from(messages).where(openMessages).orderBy(asc(messages.seq)).prepare(),
     othersMessages: db
-      .select(messageFields)
+      .select({ ...messageFields, seq: messages.seq })
       .from(messages)
       .where(othersMessages)
       .orderBy(desc(messages.seq))
       .limit(given('limit'))
+      .prepare(),
+
+    stepsOfCallers: db
+      .select(stepFields)
+      .from(steps)
+      .where(and(sql`${steps.run_id} IN (${callers})`, eq(steps.status, 'completed')))
+      .orderBy(asc(steps.seq))
       .prepare(),
 
     /** One statement is schedule, lease and crash recovery. */

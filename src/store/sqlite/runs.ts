@@ -5,12 +5,15 @@ import { isTerminal } from '../../runs/lifecycle.ts'
 import type { Message } from '../../schemas/messages.ts'
 import type { Run } from '../../schemas/runs.ts'
 import { noUsage } from '../../schemas/usage.ts'
-import type { RunChange, RunState, Snapshot, Store } from '../store.ts'
+import type { Earlier, RunChange, RunState, Snapshot, Store } from '../store.ts'
 import type { Db } from './database.ts'
 import { pageOf, runFields } from './objects.ts'
 import { prepareRuns } from './run-statements.ts'
 import { runs } from './schema.ts'
 import type { ThreadStatements } from './threads.ts'
+
+/** After all messages. */
+const newest = Number.MAX_SAFE_INTEGER
 
 function stateOf({ version, spent, ...run }: Run & Omit<RunState, 'run'>): RunState {
   return { run, version, spent }
@@ -38,6 +41,16 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
     const first = { version: 1, spent: noUsage }
     statements.insert.run({ ...run, ...first, lease_id: null, available_at: clock(), parent_run_id })
     return { run, ...first }
+  }
+
+  function earlierThan({ id: run_id, thread_id }: Run, older: number, limit: number): Earlier {
+    // One more tells whether there are any.
+    const rows = statements.othersMessages.all({ thread_id, run_id, older, limit: limit + 1 })
+    const page = rows.slice(0, limit).reverse()
+    const before = page.map(({ seq: _, ...message }) => message)
+    const run_ids = [...new Set(before.flatMap((message) => message.run_id ?? []))]
+    const beforeSteps = run_ids.length === 0 ? [] : statements.stepsOfCallers.all({ run_ids: JSON.stringify(run_ids) })
+    return { before, beforeSteps, older: rows.length > limit ? page[0]?.seq : undefined }
   }
 
   return {
@@ -97,11 +110,15 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
       }))
     },
 
-    async conversation({ id: run_id, thread_id }, limit = -1) {
+    async conversation(run, limit) {
       // Of one moment without a transaction: nobody else adds to the thread of an active run.
-      const before = statements.othersMessages.all({ thread_id, run_id, limit }).reverse()
-      const steps = statements.stepsWithSpent.all({ run_id })
-      return { before, steps, messages: steps.length === 0 ? [] : statements.messages.all({ run_id }) }
+      const steps = statements.stepsWithSpent.all({ run_id: run.id })
+      const messages = steps.length === 0 ? [] : statements.messages.all({ run_id: run.id })
+      return { ...earlierThan(run, newest, limit), steps, messages }
+    },
+
+    async earlier(run, older, limit) {
+      return earlierThan(run, older, limit)
     },
 
     async claim(until) {

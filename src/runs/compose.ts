@@ -1,0 +1,62 @@
+import { type Completer, type CompletionRequest, WindowError } from '../completer/completer.ts'
+import type { Conversation, Store } from '../store/store.ts'
+import type { RunTools } from '../tools/registry.ts'
+import { budgetOf, type Hand } from './hand.ts'
+import { isCalls } from './history.ts'
+import { picturesIn } from './pictures.ts'
+import { requestFor, toolsOf } from './prompt.ts'
+import { Room, type TokenCounter } from './room.ts'
+import { select, wantedMessages } from './select.ts'
+
+export interface ComposeContext {
+  store: Store
+  completer: Completer
+  tokens: TokenCounter
+  /** A picture as a data URL; undefined if there is none, or it cannot be shown to a model. */
+  pictureOf(file_id: string): Promise<string | undefined>
+}
+
+/** An answer is left so much of a window that is known, or a quarter of a small one, if the run does not say how much. */
+const answerTokens = 4096
+
+/**
+ * The next model call of a run, with as much of the conversation as there is room for in its budget and in the model's
+ * window. Undefined if the budget does not reach for what has to be sent; rejects with a WindowError if the window does not.
+ */
+export async function compose(
+  hand: Hand,
+  conversation: Conversation,
+  ours: RunTools,
+  { store, completer, tokens, pictureOf }: ComposeContext,
+): Promise<CompletionRequest | undefined> {
+  const { run } = hand.state
+  const { max_prompt_tokens, max_completion_tokens } = budgetOf(hand.state)
+  const [tools, window] = await Promise.all([toolsOf(run, ours), completer.windowOf(run.model)])
+  const inBudget = max_prompt_tokens ?? Number.POSITIVE_INFINITY
+  const inWindow = window === undefined ? Number.POSITIVE_INFINITY : window - reserved(window, max_completion_tokens)
+  const room = new Room(Math.min(inBudget, inWindow), tokens)
+
+  const fixed = [run.instructions ?? '', ...(tools.length > 0 ? [JSON.stringify(tools)] : [])]
+  const more = (older: number, limit: number) => store.runs.earlier(run, older, limit)
+  const selected = (await room.takeTexts(fixed))
+    ? await select(conversation, room, wantedMessages(run), more)
+    : undefined
+  if (!selected) {
+    if (inBudget <= inWindow) return undefined
+    throw new WindowError(
+      `The instructions, the tools and the newest message do not fit into the ${window} tokens of the model '${run.model}'.`,
+      window,
+    )
+  }
+  const turns = [...selected.earlier, ...selected.made]
+  const messages = selected.earlier.flat().filter((item) => !isCalls(item))
+  return requestFor(run, turns, {
+    completionTokens: max_completion_tokens,
+    tools,
+    hasCalled: conversation.steps.some((step) => step.type === 'tool_calls'),
+    pictures: await picturesIn(messages, pictureOf),
+  })
+}
+
+/** What of a window is for the answer. */
+const reserved = (window: number, asked: number | null) => Math.min(asked ?? answerTokens, Math.floor(window / 4))

@@ -1,0 +1,122 @@
+import { setImmediate as immediate } from 'node:timers/promises'
+import { callsIn, type Item, isCalls, type Turn } from './history.ts'
+import { modelCall } from './prompt.ts'
+
+/** Counts tokens; never fewer than there are, and never more than there are bytes. */
+export type CountTokens = (text: string) => number
+
+/** What a backend puts around a message or a call. */
+const overhead = 8
+/** The most that the usual models take for a picture. */
+const pictureTokens = 1600
+/** Counting goes on for so long before others have their turn. */
+const sliceMs = 5
+
+/**
+ * How much of a prompt there is room for. Counting is dear: as long as there is room for as many tokens as there are bytes,
+ * nothing is counted.
+ */
+export class Room {
+  #left: number
+  readonly #counter: TokenCounter
+  readonly #uncounted: { bytes: number; count: () => Promise<number> }[] = []
+
+  constructor(limit: number, counter: TokenCounter) {
+    this.#left = limit
+    this.#counter = counter
+  }
+
+  /** Takes a turn in, if there is room for it. */
+  take(items: Turn): Promise<boolean> {
+    return this.#take(
+      () => items.map(bytesOf).reduce((a, b) => a + b, 0),
+      () => this.#counter.of(items),
+    )
+  }
+
+  /** The same for texts by themselves. */
+  takeTexts(texts: readonly string[]): Promise<boolean> {
+    return this.#take(
+      () => sumOf(texts, Buffer.byteLength) + overhead,
+      async () => (await this.#counter.ofTexts(texts)) + overhead,
+    )
+  }
+
+  async #take(bytesIn: () => number, count: () => Promise<number>): Promise<boolean> {
+    if (this.#left === Number.POSITIVE_INFINITY) return true
+    const bytes = bytesIn()
+    if (bytes <= this.#left) {
+      this.#left -= bytes
+      this.#uncounted.push({ bytes, count })
+      return true
+    }
+    for (const one of this.#uncounted.splice(0)) this.#left += one.bytes - (await one.count())
+    const tokens = await count()
+    if (tokens > this.#left) return false
+    this.#left -= tokens
+    return true
+  }
+}
+
+/** Knows what it has counted: messages and answered calls do not change any more. */
+export class TokenCounter {
+  readonly #load: () => Promise<CountTokens>
+  readonly #known = new Map<string, number>()
+  readonly #maxKnown: number
+  #pausedAt = 0
+
+  constructor(load: () => Promise<CountTokens>, maxKnown = 20_000) {
+    this.#load = load
+    this.#maxKnown = maxKnown
+  }
+
+  async of(items: Turn): Promise<number> {
+    const count = await this.#load()
+    let total = 0
+    for (const item of items) {
+      if (performance.now() - this.#pausedAt > sliceMs) {
+        await immediate()
+        this.#pausedAt = performance.now()
+      }
+      total += this.#ofOne(item, count)
+    }
+    return total
+  }
+
+  async ofTexts(texts: readonly string[]): Promise<number> {
+    return sumOf(texts, await this.#load())
+  }
+
+  #ofOne(item: Item, count: CountTokens): number {
+    const known = this.#known.get(item.id)
+    if (known !== undefined) return known
+    const tokens = sumOf(textsOf(item), count) + othersOf(item)
+    if (this.#known.size >= this.#maxKnown) this.#known.clear()
+    this.#known.set(item.id, tokens)
+    return tokens
+  }
+}
+
+const bytesOf = (item: Item) => sumOf(textsOf(item), Buffer.byteLength) + othersOf(item)
+
+const sumOf = (texts: readonly string[], count: CountTokens) => texts.reduce((sum, text) => sum + count(text), 0)
+
+function textsOf(item: Item): string[] {
+  if (isCalls(item)) {
+    return callsIn(item).flatMap((call) => {
+      const { name, arguments: written, output } = modelCall(call)
+      return [name, written, output ?? '']
+    })
+  }
+  return item.content.flatMap((part) => {
+    if (part.type === 'text') return [part.text.value]
+    return part.type === 'refusal' ? [part.refusal] : []
+  })
+}
+
+/** What is no text. */
+function othersOf(item: Item): number {
+  if (isCalls(item)) return overhead * (1 + 2 * callsIn(item).length)
+  const pictures = item.content.filter(({ type }) => type === 'image_file' || type === 'image_url').length
+  return overhead + pictures * pictureTokens
+}

@@ -1,0 +1,80 @@
+import type { Run } from '../schemas/runs.ts'
+import type { Conversation, Earlier } from '../store/store.ts'
+import { earlierTurns, isCalls, madeTurns, type Turn } from './history.ts'
+import type { Room } from './room.ts'
+
+/** Messages of a thread that are read at once, at first and later: most prompts need no more than the first. */
+export const firstPage = 100
+const nextPage = 2000
+
+export interface Selection {
+  /** Oldest first, here as below. */
+  earlier: Turn[]
+  made: Turn[]
+}
+
+/**
+ * What of a conversation a model call is made of: the newest message and the run's newest answer in any case, then what
+ * else the run has made, then what was said before, all from the newest on, as long as there is room. Undefined if there
+ * is no room for what has to be sent. `last_messages`: no more messages of the thread than these.
+ */
+export async function select(
+  conversation: Conversation,
+  room: Room,
+  last_messages: number,
+  more: (older: number, limit: number) => Promise<Earlier>,
+): Promise<Selection | undefined> {
+  const made = madeTurns(conversation).reverse()
+  const pages = newestFirst(conversation, last_messages, more)
+  const { value: newest } = await pages.next()
+  for (const turn of [newest, made[0]]) if (turn && !(await room.take(turn))) return undefined
+
+  const keptMade = [...made.slice(0, 1), ...(await taken(made.slice(1), room))]
+  const isFull = keptMade.length < made.length
+  const keptEarlier = newest ? [newest, ...(isFull ? [] : await taken(pages, room))] : []
+  return { earlier: keptEarlier.reverse(), made: keptMade.reverse() }
+}
+
+/** As many as there is room for. */
+async function taken(turns: Iterable<Turn> | AsyncIterable<Turn>, room: Room): Promise<Turn[]> {
+  const list: Turn[] = []
+  for await (const turn of turns) {
+    if (!(await room.take(turn))) break
+    list.push(turn)
+  }
+  return list
+}
+
+/** The turns before the run, read as they are asked for. */
+async function* newestFirst(
+  first: Earlier,
+  last_messages: number,
+  more: (older: number, limit: number) => Promise<Earlier>,
+): AsyncGenerator<Turn, undefined> {
+  let page = first
+  let wanted = last_messages - first.before.length
+  for (;;) {
+    const turns = earlierTurns(page)
+    const goesOn = page.older !== undefined && wanted > 0
+    const oldest = turns[0]?.find((item) => !isCalls(item))?.run_id
+    // The older part of this run may be on the next page.
+    const isCut = goesOn && typeof oldest === 'string'
+    yield* turns.slice(isCut ? 1 : 0).reverse()
+    if (page.older === undefined || wanted <= 0) return undefined
+    const rest = isCut ? page.before.filter(({ run_id }) => run_id === oldest) : []
+    const stepsOfRest = page.beforeSteps.filter(({ run_id }) => isCut && run_id === oldest)
+    const next = await more(page.older, Math.min(nextPage, wanted))
+    wanted -= next.before.length
+    const isThere = next.before.some(({ run_id }) => isCut && run_id === oldest)
+    page = {
+      before: [...next.before, ...rest],
+      beforeSteps: isThere ? next.beforeSteps : [...next.beforeSteps, ...stepsOfRest],
+      older: next.older,
+    }
+  }
+}
+
+/** How many messages of a thread its run wants. */
+export function wantedMessages({ truncation_strategy: { type, last_messages } }: Run): number {
+  return type === 'last_messages' ? (last_messages ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY
+}

@@ -1,0 +1,130 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { newId } from '../src/ids.ts'
+import { countTokens } from '../src/retrieval/extraction/tokens.ts'
+import { earlierTurns, madeTurns, type Turn } from '../src/runs/history.ts'
+import { requestFor } from '../src/runs/prompt.ts'
+import { Room, TokenCounter } from '../src/runs/room.ts'
+import { select } from '../src/runs/select.ts'
+import type { Message } from '../src/schemas/messages.ts'
+import type { RunStep } from '../src/schemas/run-steps.ts'
+import type { Conversation, Earlier } from '../src/store/store.ts'
+import { aCallStep, aMessage, anAnswer, aRun } from './harness/objects.ts'
+
+const counter = new TokenCounter(async () => countTokens)
+const tokensOf = async (turns: readonly Turn[]) => {
+  let sum = 0
+  for (const turn of turns) sum += await counter.of(turn)
+  return sum
+}
+
+interface Said {
+  messages: Message[]
+  steps: RunStep[]
+}
+
+/** What a run says and calls: texts, each followed by calls or not. */
+function saidBy(run_id: string, answers: readonly { text: string; outputs: readonly string[] }[]): Said {
+  const run = aRun('thread_1', { id: run_id })
+  const said: Said = { messages: [], steps: [] }
+  for (const { text, outputs } of answers) {
+    const { message, step } = anAnswer(run)
+    said.messages.push({ ...message, status: 'completed', content: aMessage('thread_1', text).content })
+    said.steps.push({ ...step, status: 'completed' })
+    if (outputs.length === 0) continue
+    const tool_calls = outputs.map((output) => ({
+      id: newId('call_'),
+      type: 'function' as const,
+      function: { name: 'f', arguments: JSON.stringify({ text }), output },
+    }))
+    said.steps.push(aCallStep(run, { status: 'completed', step_details: { type: 'tool_calls', tool_calls } }))
+  }
+  return said
+}
+
+const text = fc.oneof(fc.lorem({ maxCount: 30 }), fc.string({ unit: 'grapheme', maxLength: 80 }))
+const answer = fc.record({ text, outputs: fc.array(text, { maxLength: 3 }) })
+const answers = fc.array(answer, { minLength: 1, maxLength: 3 })
+const thread = fc.array(fc.oneof(text, answers), { minLength: 1, maxLength: 25 })
+
+/** A thread in memory, read in pages of any size. */
+function conversationOf(said: readonly (string | Parameters<typeof saidBy>[1])[], made: Said, firstPage: number) {
+  const parts = said.map((one) =>
+    typeof one === 'string' ? { messages: [aMessage('thread_1', one)], steps: [] } : saidBy(newId('run_'), one),
+  )
+  const messages = parts.flatMap((part) => part.messages)
+  const callers = new Set(
+    parts.flatMap(({ steps }) => (steps.some(({ type }) => type === 'tool_calls') ? steps[0]?.run_id : [])),
+  )
+  const steps = parts.flatMap((part) => part.steps).filter(({ run_id }) => callers.has(run_id))
+  const page = (end: number, limit: number): Earlier => {
+    const start = Math.max(0, end - limit)
+    const before = messages.slice(start, end)
+    const beforeSteps = steps.filter(({ run_id }) => before.some((message) => message.run_id === run_id))
+    return { before, beforeSteps, older: start > 0 ? start : undefined }
+  }
+  const conversation: Conversation = { ...page(messages.length, firstPage), ...made }
+  const whole = earlierTurns({ before: messages, beforeSteps: steps })
+  return { conversation, whole, more: async (older: number, limit: number) => page(older, Math.min(limit, firstPage)) }
+}
+
+test('a prompt has the newest of a thread, whole turns of it, and as much as there is room for', async () => {
+  const cases = fc.record({
+    said: thread,
+    made: fc.array(answer, { maxLength: 4 }),
+    limit: fc.integer({ min: 1, max: 1200 }),
+    firstPage: fc.integer({ min: 1, max: 12 }),
+  })
+  const property = fc.asyncProperty(cases, async ({ said, made: ownAnswers, limit, firstPage }) => {
+    const own = saidBy('run_own', ownAnswers)
+    const { conversation, whole, more } = conversationOf(said, own, firstPage)
+    const made = madeTurns(own)
+    const selected = await select(conversation, new Room(limit, counter), Number.POSITIVE_INFINITY, more)
+    const must = [...whole.slice(-1), ...made.slice(-1)]
+    if (!selected) {
+      expect(await tokensOf(must)).toBeGreaterThan(limit)
+      return
+    }
+
+    const sent = [...selected.earlier, ...selected.made]
+    expect(await tokensOf(sent)).toBeLessThanOrEqual(limit)
+    expect(selected.earlier).toEqual(whole.slice(-selected.earlier.length))
+    expect(selected.made).toEqual(made.slice(made.length - selected.made.length))
+    expect(selected.earlier.length).toBeGreaterThan(0)
+    if (selected.made.length < made.length) expect(selected.earlier).toHaveLength(1)
+    const missing =
+      selected.made.length < made.length
+        ? made[made.length - selected.made.length - 1]
+        : whole[whole.length - selected.earlier.length - 1]
+    if (missing) expect(await tokensOf([...sent, missing])).toBeGreaterThan(limit)
+
+    const options = { completionTokens: null, tools: [], hasCalled: false, pictures: new Map() }
+    const { messages } = requestFor(aRun('thread_1'), sent, options)
+    for (const [at, message] of messages.entries()) {
+      if (message.role !== 'tool') continue
+      const asked = messages.slice(0, at).findLast(({ role }) => role === 'assistant')
+      const ids = asked?.role === 'assistant' ? asked.tool_calls?.map(({ id }) => id) : []
+      expect(ids).toContain(message.tool_call_id)
+    }
+    const calls = messages.flatMap((message) => (message.role === 'assistant' ? (message.tool_calls ?? []) : []))
+    expect(messages.filter(({ role }) => role === 'tool')).toHaveLength(calls.length)
+  })
+  await fc.assert(property, { numRuns: 400 })
+})
+
+test('a prompt has no more messages than the run wants, whatever the pages', async () => {
+  const cases = fc.record({
+    said: thread,
+    wanted: fc.integer({ min: 1, max: 30 }),
+    firstPage: fc.integer({ min: 1, max: 12 }),
+  })
+  const property = fc.asyncProperty(cases, async ({ said, wanted, firstPage }) => {
+    const size = Math.min(firstPage, wanted)
+    const { conversation, whole, more } = conversationOf(said, saidBy('run_own', []), size)
+    const selected = await select(conversation, new Room(Number.POSITIVE_INFINITY, counter), wanted, more)
+    const ids = (turns: readonly Turn[] = []) =>
+      turns.flat().flatMap(({ object, id }) => (object === 'thread.message' ? id : []))
+    expect(ids(selected?.earlier)).toEqual(ids(whole).slice(-wanted))
+  })
+  await fc.assert(property, { numRuns: 300 })
+})
