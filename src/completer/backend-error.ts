@@ -1,9 +1,19 @@
 import OpenAI from 'openai'
 import { CompletionError } from './completer.ts'
 
+/** An answer that did not come, or not to its end. While nothing of it has been passed on, it may be asked for again. */
+export class BrokenOffError extends CompletionError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('server_error', message, options)
+  }
+}
+
 /** A connection that broke in the middle of a body; its errors have a code, of the system or of undici. */
 export const isBrokenConnection = (error: unknown): error is Error & { code: string } =>
-  error instanceof Error && !(error instanceof OpenAI.APIError) && 'code' in error && typeof error.code === 'string'
+  error instanceof Error &&
+  !(error instanceof OpenAI.APIError || error instanceof CompletionError) &&
+  'code' in error &&
+  typeof error.code === 'string'
 
 /** What a failed call of the backend means to the client of the API. An error of ours stays as it is. */
 export function completionError(error: unknown, model: string): unknown {

@@ -1,10 +1,13 @@
 import OpenAI from 'openai'
-import type { ChatCompletionChunk, ChatCompletionCreateParamsStreaming } from 'openai/resources/chat/completions'
-import type { CompletionUsage } from 'openai/resources/completions'
+import type { ChatCompletionCreateParamsStreaming } from 'openai/resources/chat/completions'
 import type { Model } from '../schemas/models.ts'
-import type { Usage } from '../schemas/usage.ts'
+import { AnswerReader } from './answer/answer.ts'
+import { errorBody } from './answer/error-object.ts'
+import { defaultIdleMs, type IdleMs, stalled } from './answer/idle.ts'
+import { readAnswer } from './answer/response.ts'
+import { ThinkingModels } from './answer/thinking.ts'
 import { completionError } from './backend-error.ts'
-import { type Completer, type CompletionChunk, CompletionError, type CompletionRequest } from './completer.ts'
+import type { Completer, CompletionRequest } from './completer.ts'
 import { createEmbedder, type Embedder } from './embeddings.ts'
 import { mayRetry, type Patience } from './retry.ts'
 import { fetchDirectly } from './transport.ts'
@@ -12,10 +15,9 @@ import { fetchDirectly } from './transport.ts'
 export interface BackendOptions extends Patience {
   baseURL?: string | undefined
   apiKey: string
+  /** How long the backend may be silent. How long a call may take in all, the run decides. */
+  idleMs?: IdleMs
 }
-
-/** The run decides how long a call may take, and the SDK knows no other way to say so. */
-const noTimeout = 2 ** 31 - 1
 
 /** The models that a backend lists, its answers, and the vectors of its embedding models. */
 export interface Backend extends Completer {
@@ -24,9 +26,17 @@ export interface Backend extends Completer {
   embedder(model: string): Embedder
 }
 
-export function connect({ baseURL, apiKey, ...patience }: BackendOptions): Backend {
+/** The SDK finds the words of an error only where OpenAI has them. */
+class BackendClient extends OpenAI {
+  protected override makeStatusError(status: number, body: object, message: string | undefined, headers: Headers) {
+    return super.makeStatusError(status, body && errorBody(body), message, headers)
+  }
+}
+
+export function connect({ baseURL, apiKey, idleMs = defaultIdleMs, ...patience }: BackendOptions): Backend {
   // What the SDK cannot parse it would print, and that is what somebody said.
-  const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, logLevel: 'off', fetch: fetchDirectly })
+  const client = new BackendClient({ baseURL, apiKey, maxRetries: 0, logLevel: 'off', fetch: fetchDirectly })
+  const thinking = new ThinkingModels()
 
   return {
     async models() {
@@ -43,17 +53,24 @@ export function connect({ baseURL, apiKey, ...patience }: BackendOptions): Backe
       for (let attempt = 0; ; attempt++) {
         let begun = false
         try {
-          const stream = await client.chat.completions.create(paramsOf(request), { signal, timeout: noTimeout })
-          for await (const chunk of chunksOf(stream)) {
+          const { model } = request
+          const response = await client.chat.completions
+            .create(paramsOf(request), { signal, timeout: idleMs.first })
+            .asResponse()
+          const answer = new AnswerReader(request, thinking.areOpened(model))
+          for await (const chunk of readAnswer(response, answer, idleMs)) {
             begun = true
             yield chunk
           }
-          // The SDK ends an aborted stream as if it were complete.
           signal.throwIfAborted()
+          thinking.learn(model, answer.thoughts)
           return
         } catch (error) {
           signal.throwIfAborted()
-          if (begun || !(await mayRetry(error, attempt, patience, signal))) throw completionError(error, request.model)
+          const failure = error instanceof OpenAI.APIConnectionTimeoutError ? stalled(idleMs.first) : error
+          if (begun || !(await mayRetry(failure, attempt, patience, signal))) {
+            throw completionError(failure, request.model)
+          }
         }
       }
     },
@@ -77,40 +94,5 @@ function paramsOf(request: CompletionRequest): ChatCompletionCreateParamsStreami
     ...(max_completion_tokens !== null && { max_completion_tokens }),
     stream: true,
     stream_options: { include_usage: true },
-  }
-}
-
-async function* chunksOf(stream: AsyncIterable<ChatCompletionChunk>): AsyncGenerator<CompletionChunk> {
-  let finish_reason: Extract<CompletionChunk, { type: 'end' }>['finish_reason'] | undefined
-  let usage: CompletionUsage | null | undefined
-  for await (const chunk of stream) {
-    usage = chunk.usage ?? usage
-    const choice = chunk.choices?.[0]
-    if (!choice) continue
-    const { content, refusal, tool_calls } = choice.delta ?? {}
-    if (content) yield { type: 'text', text: content }
-    if (refusal) yield { type: 'refusal', text: refusal }
-    for (const call of tool_calls ?? []) {
-      const name = call.function?.name
-      yield { type: 'tool_call', index: call.index, ...(name && { name }), arguments: call.function?.arguments ?? '' }
-    }
-    if (choice.finish_reason) {
-      finish_reason = choice.finish_reason === 'function_call' ? 'tool_calls' : choice.finish_reason
-    }
-  }
-  // Neither a reason nor the usage after it: what looks like an end is a connection that was closed.
-  if (!finish_reason && !usage) throw new CompletionError('server_error', 'The model backend broke off its answer.')
-  yield { type: 'end', finish_reason: finish_reason ?? 'stop', usage: usageOf(usage) }
-}
-
-function usageOf(usage: CompletionUsage | null | undefined): Usage {
-  const prompt_tokens = usage?.prompt_tokens ?? 0
-  const completion_tokens = usage?.completion_tokens ?? 0
-  return {
-    prompt_tokens,
-    completion_tokens,
-    total_tokens: usage?.total_tokens ?? prompt_tokens + completion_tokens,
-    prompt_token_details: { cached_tokens: usage?.prompt_tokens_details?.cached_tokens ?? 0 },
-    completion_tokens_details: { reasoning_tokens: usage?.completion_tokens_details?.reasoning_tokens ?? 0 },
   }
 }

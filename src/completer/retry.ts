@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import OpenAI from 'openai'
-import { isBrokenConnection } from './backend-error.ts'
+import { BrokenOffError, isBrokenConnection } from './backend-error.ts'
 
 export interface Patience {
   /** Calls beyond the first, while no part of the answer has come. */
@@ -38,7 +38,7 @@ async function pause(ms: number, signal: AbortSignal) {
 
 /** Worth another try: the backend is busy, broken for the moment, or went away before it said anything. */
 function isTransient(error: unknown): boolean {
-  if (!(error instanceof OpenAI.APIError)) return isBrokenConnection(error)
+  if (!(error instanceof OpenAI.APIError)) return error instanceof BrokenOffError || isBrokenConnection(error)
   if (error instanceof OpenAI.APIConnectionError) return true
   if (error.status === 429) return error.code !== 'insufficient_quota'
   return error.status !== undefined && (error.status === 408 || error.status === 409 || error.status >= 500)

@@ -1,7 +1,7 @@
 import { Agent, type Dispatcher, request } from 'undici'
 
-// A model on a small machine may think for longer than undici waits by default, 300 s. How long a call may take is the
-// matter of its run, which ends it by its signal.
+// How long a backend may be silent is watched where its answers are read; undici would count a reader that takes its
+// time as silence of the backend.
 const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 })
 const maxRedirections = 5
 
