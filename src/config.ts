@@ -32,6 +32,7 @@ const Environment = Type.Object({
   ),
   RUN_EXPIRY_SECONDS: Whole({ minimum: 1, maximum: 86_400, default: 600 }),
   RUN_LEASE_SECONDS: Whole({ minimum: 1, maximum: 3600, default: 15 }),
+  RUN_TOOL_ROUNDS: Whole({ minimum: 1, maximum: 10_000, default: 100 }),
   RUN_CONCURRENCY: Whole({ minimum: 1, maximum: 10_000, default: 128 }),
   INGESTION_CONCURRENCY: Whole({ minimum: 1, maximum: 64, default: 2 }),
   BACKEND_RETRIES: Whole({ minimum: 0, maximum: 10, default: 2 }),

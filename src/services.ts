@@ -136,6 +136,7 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     // A few megabytes, which only long conversations need.
     tokens: new TokenCounter(async () => (await import('./retrieval/extraction/tokens.ts')).countTokens),
     clock,
+    maxRounds: config.RUN_TOOL_ROUNDS,
     concurrency: config.RUN_CONCURRENCY,
     leaseMs,
     beatMs,

@@ -36,6 +36,7 @@ test('nothing needs to be configured', () => {
     LOG_LEVEL: 'info',
     RUN_EXPIRY_SECONDS: 600,
     RUN_LEASE_SECONDS: 15,
+    RUN_TOOL_ROUNDS: 100,
     RUN_CONCURRENCY: 128,
     INGESTION_CONCURRENCY: 2,
     BACKEND_RETRIES: 2,

@@ -1,5 +1,5 @@
 import { seconds } from '../clock.ts'
-import type { CompletionChunk, CompletionRequest } from '../completer/completer.ts'
+import { type CompletionChunk, CompletionError, type CompletionRequest } from '../completer/completer.ts'
 import type { Delta } from '../schemas/events.ts'
 import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
 import type { Conversation, RunChange } from '../store/store.ts'
@@ -14,6 +14,8 @@ import { answerCalls, type RoundContext, requiredAction } from './tool-round.ts'
 
 export interface TurnContext extends RoundContext, ComposeContext {
   tools: ToolRegistry
+  /** A run whose model calls tools more often fails: it would hardly come to an answer. */
+  maxRounds: number
 }
 
 type End = Extract<CompletionChunk, { type: 'end' }>
@@ -36,6 +38,10 @@ export async function takeTurn(hand: Hand, context: TurnContext): Promise<RunCha
   if (reason) return incomplete(spent, seconds(clock), reason)
   if (conversation.steps.length === 0 && run.tool_choice !== 'none') {
     for (const tool of ours.values()) await tool.ready(run, hand.signal)
+  }
+  if (conversation.steps.filter((step) => step.type === 'tool_calls').length >= context.maxRounds) {
+    const message = `The model called tools ${context.maxRounds} times without coming to an answer.`
+    throw new CompletionError('server_error', message)
   }
   const request = await compose(hand, conversation, ours, context)
   if (!request) return incomplete(spent, seconds(clock), 'max_prompt_tokens')
