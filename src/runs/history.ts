@@ -1,20 +1,18 @@
 import { withoutMarks } from '../retrieval/cite.ts'
-import type { Message } from '../schemas/messages.ts'
-import type { RunStep } from '../schemas/run-steps.ts'
-import type { Conversation, Earlier } from '../store/store.ts'
+import type { Conversation, Done, Earlier, Said } from '../store/store.ts'
 
 /** A message, or calls with their outputs. */
-export type Item = Message | RunStep
+export type Item = Said | Done
 
 /** What the model is sent all together or not at all: never an output without its call. */
 export type Turn = readonly Item[]
 
-export const isCalls = (item: Item): item is RunStep => item.object === 'thread.run.step'
+export const isCalls = (item: Item): item is Done => item.object === 'thread.run.step'
 
 /** A message of the client's is a turn; of an earlier run, all that it said and called. */
 export function earlierTurns({ before, beforeSteps }: Pick<Earlier, 'before' | 'beforeSteps'>): Turn[] {
   const stepsOf = Map.groupBy(beforeSteps, ({ run_id }) => run_id)
-  const turns: Message[][] = []
+  const turns: Said[][] = []
   for (const message of before) {
     const last = turns.at(-1)
     if (message.run_id !== null && last?.[0]?.run_id === message.run_id) last.push(message)
@@ -42,7 +40,7 @@ export function madeTurns({ steps, messages }: Pick<Conversation, 'steps' | 'mes
   return turns
 }
 
-function inOrder(messages: readonly Message[], steps: readonly RunStep[]): Item[] {
+function inOrder(messages: readonly Said[], steps: readonly Done[]): Item[] {
   const known = new Map(messages.map((message) => [message.id, message]))
   const items = steps.map((step) => itemOf(withoutSearches(step), known))
   // Where the first messages of the run are not sent, neither is what it called before them.
@@ -52,22 +50,22 @@ function inOrder(messages: readonly Message[], steps: readonly RunStep[]): Item[
     .filter((item) => item !== undefined && (!isCalls(item) || callsIn(item).length > 0)) as Item[]
 }
 
-function itemOf(step: RunStep, messages: ReadonlyMap<string, Message>): Item | undefined {
+function itemOf(step: Done, messages: ReadonlyMap<string, Said>): Item | undefined {
   const details = step.step_details
   return details.type === 'tool_calls' ? step : messages.get(details.message_creation.message_id)
 }
 
-export const callsIn = ({ step_details: details }: RunStep) => (details.type === 'tool_calls' ? details.tool_calls : [])
+export const callsIn = ({ step_details: details }: Done) => (details.type === 'tool_calls' ? details.tool_calls : [])
 
 /** What was found for an earlier question is long, and its marks would stand for other passages now. */
-function withoutSearches(step: RunStep): RunStep {
+function withoutSearches(step: Done): Done {
   if (step.type !== 'tool_calls') return step
   const tool_calls = callsIn(step).filter(({ type }) => type !== 'file_search')
   return { ...step, step_details: { type: 'tool_calls', tool_calls } }
 }
 
 /** What was cited in earlier runs is not at hand any more, and the model would only copy its marks. */
-const withoutCitations = (message: Message): Message => ({
+const withoutCitations = (message: Said): Said => ({
   ...message,
   content: message.content.map((part) =>
     part.type === 'text' && part.text.annotations.length > 0

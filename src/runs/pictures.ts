@@ -2,7 +2,7 @@ import type { Message } from '../schemas/messages.ts'
 
 /** The pictures that messages have by the ids of their files. */
 export async function picturesIn(
-  messages: readonly Message[],
+  messages: readonly Pick<Message, 'content'>[],
   pictureOf: (file_id: string) => Promise<string | undefined>,
 ): Promise<ReadonlyMap<string, string>> {
   const pictures = new Map<string, string>()

@@ -7,10 +7,11 @@ import type {
   ChatCompletionToolMessageParam,
 } from 'openai/resources/chat/completions'
 import type { CompletionRequest } from '../completer/completer.ts'
-import type { Message, MessageContent } from '../schemas/messages.ts'
-import type { RunStep, ToolCall } from '../schemas/run-steps.ts'
+import type { MessageContent } from '../schemas/messages.ts'
+import type { ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { isFunction, type Tool } from '../schemas/tools.ts'
+import type { Done, Said } from '../store/store.ts'
 import type { RunTools } from '../tools/registry.ts'
 import { callsIn, isCalls, type Turn } from './history.ts'
 
@@ -93,7 +94,7 @@ function messagesOf(
   return list
 }
 
-function fromCalls(step: RunStep): [ChatCompletionAssistantMessageParam, ...ChatCompletionToolMessageParam[]] {
+function fromCalls(step: Done): [ChatCompletionAssistantMessageParam, ...ChatCompletionToolMessageParam[]] {
   const calls = callsIn(step).map(modelCall)
   const asked: ChatCompletionAssistantMessageParam = {
     role: 'assistant',
@@ -122,7 +123,7 @@ function isJson(text: string): boolean {
   }
 }
 
-function fromMessage(message: Message, pictures: PromptOptions['pictures']): ChatCompletionMessageParam[] {
+function fromMessage(message: Said, pictures: PromptOptions['pictures']): ChatCompletionMessageParam[] {
   if (message.role === 'assistant') {
     const content = message.content.map(spoken).filter(Boolean).join('\n')
     return content ? [{ role: 'assistant', content }] : []

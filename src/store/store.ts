@@ -82,11 +82,15 @@ export interface Snapshot extends RunState {
   messages: Message[]
 }
 
+/** What a model is told of messages and steps: not all of them, since a thread may have thousands. */
+export type Said = Pick<Message, 'id' | 'object' | 'run_id' | 'role' | 'content'>
+export type Done = Pick<RunStep, 'id' | 'object' | 'run_id' | 'type' | 'step_details'>
+
 /** A part of what was said in a thread before a run, or beside it; oldest first. */
 export interface Earlier {
-  before: Message[]
+  before: Said[]
   /** All that has come to its end of what those runs did that made messages of `before` and called tools. */
-  beforeSteps: RunStep[]
+  beforeSteps: Done[]
   /** Where to go on for what is older; undefined at the beginning of the thread. */
   older: number | undefined
 }

@@ -3,7 +3,7 @@ import type { RunStep, ToolCall, Written } from '../schemas/run-steps.ts'
 import { type Paths, pathIn } from './file-links.ts'
 
 /** Files that an answer may link to: those that earlier answers linked to, and those that the run's calls wrote. */
-export function pathsOf(before: readonly Message[], steps: readonly RunStep[]): Paths {
+export function pathsOf(before: readonly Pick<Message, 'content'>[], steps: readonly RunStep[]): Paths {
   const paths = new Map(linkedIn(before).map(({ path, file_id }) => [path, file_id]))
   for (const call of steps.flatMap(callsOf)) {
     if (call.type !== 'file_search') for (const { path, file_id } of call.written ?? []) paths.set(path, file_id)
@@ -12,7 +12,7 @@ export function pathsOf(before: readonly Message[], steps: readonly RunStep[]): 
 }
 
 /** What messages link to. */
-export const linkedIn = (messages: readonly Message[]): NonNullable<Written> =>
+export const linkedIn = (messages: readonly Pick<Message, 'content'>[]): NonNullable<Written> =>
   messages
     .flatMap(({ content }) => content)
     .flatMap((part) => (part.type === 'text' ? part.text.annotations : []))

@@ -1,7 +1,7 @@
 import { and, asc, desc, eq, inArray, isNull, lt, lte, ne, or, sql } from 'drizzle-orm'
 import { isTerminal, sourcesOf } from '../../runs/lifecycle.ts'
 import type { RunStatus } from '../../schemas/runs.ts'
-import type { RunChange } from '../store.ts'
+import type { Done, RunChange, Said } from '../store.ts'
 import { allGiven, type Db, given, prepareInsert } from './database.ts'
 import { messageFields, runFields, stepFields } from './objects.ts'
 import { files, messages, runs, steps } from './schema.ts'
@@ -13,13 +13,6 @@ export function prepareRuns(db: Db) {
   const isOne = and(eq(runs.id, given('id')), eq(runs.thread_id, given('thread_id')))
   const stepsOfRun = eq(steps.run_id, given('run_id'))
   const messagesOfRun = eq(messages.run_id, given('run_id'))
-  const othersMessages = and(
-    eq(messages.thread_id, given('thread_id')),
-    lt(messages.seq, given('older')),
-    or(isNull(messages.run_id), ne(messages.run_id, given('run_id'))),
-  )
-  const callers = sql`SELECT run_id FROM ${steps}
-    WHERE run_id IN (SELECT value FROM json_each(${given('run_ids')})) AND type = 'tool_calls'`
   const next = db
     .select({ seq: runs.seq })
     .from(runs)
@@ -72,20 +65,8 @@ export function prepareRuns(db: Db) {
       .orderBy(asc(steps.seq))
       .prepare(),
     openMessages: db.select(messageFields).from(messages).where(openMessages).orderBy(asc(messages.seq)).prepare(),
-    othersMessages: db
-      .select({ ...messageFields, seq: messages.seq })
-      .from(messages)
-      .where(othersMessages)
-      .orderBy(desc(messages.seq))
-      .limit(given('limit'))
-      .prepare(),
-
-    stepsOfCallers: db
-      .select(stepFields)
-      .from(steps)
-      .where(and(sql`${steps.run_id} IN (${callers})`, eq(steps.status, 'completed')))
-      .orderBy(asc(steps.seq))
-      .prepare(),
+    othersMessages: othersMessages(db),
+    stepsOfCallers: stepsOfCallers(db),
 
     /** One statement is schedule, lease and crash recovery. */
     claim: db
@@ -167,6 +148,54 @@ function familyOf(db: Db, run_id: string) {
     sql`WITH RECURSIVE ${up}, ${down}
       SELECT (SELECT max(depth) FROM up) AS depth, (SELECT count(*) - 1 FROM down) AS descendants`,
   )
+}
+
+// Of thousands of rows Drizzle takes longer to make objects than SQLite to find them: these are taken as they come.
+
+/** Newest first. */
+function othersMessages(db: Db) {
+  const { seq, id, run_id, role, content } = messages
+  const others = and(
+    eq(messages.thread_id, given('thread_id')),
+    lt(seq, given('older')),
+    or(isNull(run_id), ne(run_id, given('run_id'))),
+  )
+  const statement = db
+    .select({ seq, id, run_id, role, content })
+    .from(messages)
+    .where(others)
+    .orderBy(desc(seq))
+    .limit(given('limit'))
+    .prepare()
+  type Row = [number, string, string | null, Said['role'], string]
+  return (values: { thread_id: string; run_id: string; older: number; limit: number }) =>
+    (statement.values(values) as Row[]).map(([seq, id, run_id, role, content]) => {
+      const message: Said = { id, object: 'thread.message', run_id, role, content: JSON.parse(content) }
+      return { seq, message }
+    })
+}
+
+function stepsOfCallers(db: Db) {
+  const { id, run_id, type, step_details } = steps
+  const runIds = sql`SELECT value FROM json_each(${given('run_ids')})`
+  const callers = sql`SELECT run_id FROM ${steps} WHERE run_id IN (${runIds}) AND type = 'tool_calls'`
+  const statement = db
+    .select({ id, run_id, type, step_details })
+    .from(steps)
+    .where(and(sql`${run_id} IN (${callers})`, eq(steps.status, 'completed')))
+    .orderBy(asc(steps.seq))
+    .prepare()
+  type Row = [string, string, Done['type'], string]
+  return (run_ids: readonly string[]) =>
+    (statement.values({ run_ids: JSON.stringify(run_ids) }) as Row[]).map(
+      ([id, run_id, type, details]): Done => ({
+        id,
+        object: 'thread.run.step',
+        run_id,
+        type,
+        step_details: JSON.parse(details),
+      }),
+    )
 }
 
 /** The guarded UPDATE for changes of a shape: what they move to, the keys they patch, and whether under a lease. */

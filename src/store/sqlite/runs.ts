@@ -45,11 +45,11 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
 
   function earlierThan({ id: run_id, thread_id }: Run, older: number, limit: number): Earlier {
     // One more tells whether there are any.
-    const rows = statements.othersMessages.all({ thread_id, run_id, older, limit: limit + 1 })
+    const rows = statements.othersMessages({ thread_id, run_id, older, limit: limit + 1 })
     const page = rows.slice(0, limit).reverse()
-    const before = page.map(({ seq: _, ...message }) => message)
+    const before = page.map(({ message }) => message)
     const run_ids = [...new Set(before.flatMap((message) => message.run_id ?? []))]
-    const beforeSteps = run_ids.length === 0 ? [] : statements.stepsOfCallers.all({ run_ids: JSON.stringify(run_ids) })
+    const beforeSteps = run_ids.length === 0 ? [] : statements.stepsOfCallers(run_ids)
     return { before, beforeSteps, older: rows.length > limit ? page[0]?.seq : undefined }
   }
 
