@@ -1,5 +1,6 @@
 /** What it takes to make a prompt of a thread of 5,000 messages, of the time in which nothing else can happen. */
 import { performance } from 'node:perf_hooks'
+import { loadCounter } from '../src/completer/encodings.ts'
 import { newId } from '../src/ids.ts'
 import { compose } from '../src/runs/compose.ts'
 import { Hand } from '../src/runs/hand.ts'
@@ -58,7 +59,7 @@ async function measure(window: number | undefined, tokens: TokenCounter) {
   const request = await compose(hand, conversation, ours, {
     store,
     completer,
-    tokens,
+    tokensOf: () => tokens,
     pictureOf: async () => undefined,
   })
   const ms = performance.now() - start
@@ -66,8 +67,7 @@ async function measure(window: number | undefined, tokens: TokenCounter) {
   return { ms: Math.max(ms, active), sent: request?.messages.length ?? 0 }
 }
 
-const newCounter = () =>
-  new TokenCounter(async () => (await import('../src/retrieval/extraction/tokens.ts')).countTokens)
+const newCounter = () => new TokenCounter(() => loadCounter('o200k_base'))
 
 const figures: Figure[] = []
 for (const [name, window] of [

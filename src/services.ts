@@ -6,6 +6,7 @@ import { type Clock, seconds } from './clock.ts'
 import { createCatalog, type ModelCatalog } from './completer/catalog.ts'
 import { createDemoCompleter } from './completer/demo.ts'
 import type { Embedder } from './completer/embeddings.ts'
+import { loadCounter } from './completer/encodings.ts'
 import type { Backend } from './completer/openai.ts'
 import { createRoutingCompleter } from './completer/routing.ts'
 import type { Config } from './config.ts'
@@ -19,7 +20,7 @@ import { createRetrievalServices } from './retrieval-services.ts'
 import { createRecorder } from './runs/commit.ts'
 import { createExecutor, type Executor } from './runs/executor.ts'
 import { createFollower, type Follower } from './runs/follow.ts'
-import { TokenCounter } from './runs/room.ts'
+import { createTokenCounters } from './runs/room.ts'
 import { createRunService, type RunService } from './runs/run-service.ts'
 import { createSpecialists } from './runs/specialists.ts'
 import { type CodeSandbox, createCodeSandbox } from './sandbox-services.ts'
@@ -133,8 +134,7 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     tools: createRegistry([fileSearch, codeInterpreter, ...ours]),
     pictureOf: createPictureReader(store, blobs),
     makeFile: createOutputs(blobs, clock),
-    // A few megabytes, which only long conversations need.
-    tokens: new TokenCounter(async () => (await import('./retrieval/extraction/tokens.ts')).countTokens),
+    tokensOf: createTokenCounters(loadCounter),
     clock,
     maxRounds: config.RUN_TOOL_ROUNDS,
     concurrency: config.RUN_CONCURRENCY,

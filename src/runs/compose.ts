@@ -11,7 +11,8 @@ import { select, wantedMessages } from './select.ts'
 export interface ComposeContext {
   store: Store
   completer: Completer
-  tokens: TokenCounter
+  /** For the texts of a model. */
+  tokensOf(model: string): TokenCounter
   /** A picture as a data URL; undefined if there is none, or it cannot be shown to a model. */
   pictureOf(file_id: string): Promise<string | undefined>
 }
@@ -27,14 +28,14 @@ export async function compose(
   hand: Hand,
   conversation: Conversation,
   ours: RunTools,
-  { store, completer, tokens, pictureOf }: ComposeContext,
+  { store, completer, tokensOf, pictureOf }: ComposeContext,
 ): Promise<CompletionRequest | undefined> {
   const { run } = hand.state
   const { max_prompt_tokens, max_completion_tokens } = budgetOf(hand.state)
   const [tools, window] = await Promise.all([toolsOf(run, ours), completer.windowOf(run.model)])
   const inBudget = max_prompt_tokens ?? Number.POSITIVE_INFINITY
   const inWindow = window === undefined ? Number.POSITIVE_INFINITY : window - reserved(window, max_completion_tokens)
-  const room = new Room(Math.min(inBudget, inWindow), tokens)
+  const room = new Room(Math.min(inBudget, inWindow), tokensOf(run.model))
 
   const fixed = [run.instructions ?? '', ...(tools.length > 0 ? [JSON.stringify(tools)] : [])]
   const more = (older: number, limit: number) => store.runs.earlier(run, older, limit)

@@ -1,9 +1,7 @@
 import { setImmediate as immediate } from 'node:timers/promises'
+import { type CountTokens, type Encoding, encodingOf } from '../completer/encodings.ts'
 import { callsIn, type Item, isCalls, type Turn } from './history.ts'
 import { modelCall } from './prompt.ts'
-
-/** Counts tokens; never fewer than there are, and never more than there are bytes. */
-export type CountTokens = (text: string) => number
 
 /** What a backend puts around a message or a call. */
 const overhead = 8
@@ -61,6 +59,7 @@ export class Room {
 /** Knows what it has counted: messages and answered calls do not change any more. */
 export class TokenCounter {
   readonly #load: () => Promise<CountTokens>
+  #count: CountTokens | undefined
   readonly #known = new Map<string, number>()
   readonly #maxKnown: number
   #pausedAt = 0
@@ -71,7 +70,7 @@ export class TokenCounter {
   }
 
   async of(items: Turn): Promise<number> {
-    const count = await this.#load()
+    const count = await this.#counting()
     let total = 0
     for (const item of items) {
       if (performance.now() - this.#pausedAt > sliceMs) {
@@ -83,8 +82,13 @@ export class TokenCounter {
     return total
   }
 
+  async #counting(): Promise<CountTokens> {
+    this.#count ??= await this.#load()
+    return this.#count
+  }
+
   async ofTexts(texts: readonly string[]): Promise<number> {
-    return sumOf(texts, await this.#load())
+    return sumOf(texts, await this.#counting())
   }
 
   #ofOne(item: Item, count: CountTokens): number {
@@ -94,6 +98,17 @@ export class TokenCounter {
     if (this.#known.size >= this.#maxKnown) this.#known.clear()
     this.#known.set(item.id, tokens)
     return tokens
+  }
+}
+
+/** One counter for each encoding, made when a model first needs it. */
+export function createTokenCounters(load: (encoding: Encoding) => Promise<CountTokens>) {
+  const counters = new Map<Encoding, TokenCounter>()
+  return (model: string): TokenCounter => {
+    const encoding = encodingOf(model)
+    const counter = counters.get(encoding) ?? new TokenCounter(() => load(encoding))
+    counters.set(encoding, counter)
+    return counter
   }
 }
 

@@ -29,15 +29,17 @@ const piece = new RegExp(
 
 const maxCached = 50_000
 
+type Counter = (word: string) => number
+
 /** The pieces of a text one by one: where each ends and how many tokens it has. At most 96. */
-export function* piecesOf(text: string): Generator<{ end: number; tokens: number }> {
+export function* piecesOf(text: string, count: Counter = encodedLength): Generator<{ end: number; tokens: number }> {
   const counted = new Map<string, number>()
   const pattern = new RegExp(piece)
   for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
     const [word] = match
     let tokens = counted.get(word)
     if (tokens === undefined) {
-      tokens = encodedLength(word)
+      tokens = count(word)
       if (counted.size === maxCached) counted.clear()
       counted.set(word, tokens)
     }
@@ -45,8 +47,8 @@ export function* piecesOf(text: string): Generator<{ end: number; tokens: number
   }
 }
 
-export function countTokens(text: string): number {
+export function countTokens(text: string, count?: Counter): number {
   let total = 0
-  for (const { tokens } of piecesOf(text)) total += tokens
+  for (const { tokens } of piecesOf(text, count)) total += tokens
   return total
 }
