@@ -13,8 +13,11 @@ export interface Pump {
   wake(): void
   /** Claims one and resolves when the work on it has ended; false if there was none. */
   tick(): Promise<boolean>
-  /** While work waits for other work of the queue, its place is free: or all hands could wait, and none be left. */
-  aside<T>(waiting: Promise<T>): Promise<T>
+  /**
+   * While work waits for other work of the queue, its place is free: or all hands could wait, and none be left. It goes on
+   * when it has a place again, or at once when what it waits for fails or the signal aborts.
+   */
+  aside<T>(waiting: Promise<T>, signal?: AbortSignal): Promise<T>
   /** Claims nothing more from when this resolves; the work in hand goes on. */
   stop(): Promise<void>
 }
@@ -24,18 +27,41 @@ export function createPump({ concurrency, claim, onError }: PumpOptions): Pump {
   let running = false
   let pumping: Promise<void> | undefined
   let wokenMeanwhile = false
+  /** What has waited aside, and waits for a place. */
+  const returning = new Set<() => void>()
 
   async function take() {
     const taken = await claim()
     if (!taken) return undefined
     inHand++
-    const ended = taken.ended.finally(() => {
-      // The queue was read to its end unless all hands were full.
-      const wereFull = inHand >= concurrency
-      inHand--
-      if (wereFull) wake()
-    })
-    return { ended }
+    return { ended: taken.ended.finally(leave) }
+  }
+
+  /** Gives a place to one that comes back from aside, or else to the queue. */
+  function leave() {
+    // The queue was read to its end unless all hands were full.
+    const wereFull = inHand >= concurrency
+    inHand--
+    const [next] = returning
+    if (next && inHand < concurrency) next()
+    else if (wereFull) wake()
+  }
+
+  /** Resolves with a place, or at once when the signal aborts: only the end is left then. */
+  async function comeBack(signal: AbortSignal) {
+    if (inHand >= concurrency && !signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const enter = () => {
+        returning.delete(enter)
+        signal.removeEventListener('abort', enter)
+        inHand++
+        resolve()
+      }
+      returning.add(enter)
+      signal.addEventListener('abort', enter, { once: true })
+      return promise
+    }
+    inHand++
   }
 
   async function pump() {
@@ -69,13 +95,15 @@ export function createPump({ concurrency, claim, onError }: PumpOptions): Pump {
       await taken?.ended
       return taken !== undefined
     },
-    async aside(waiting) {
-      inHand--
-      wake()
+    async aside(waiting, signal = new AbortController().signal) {
+      leave()
       try {
-        return await waiting
-      } finally {
+        const value = await waiting
+        await comeBack(signal)
+        return value
+      } catch (error) {
         inHand++
+        throw error
       }
     },
     async stop() {

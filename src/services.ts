@@ -122,6 +122,14 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
           // It is over, or somebody else has cancelled it.
           if (!(error instanceof ApiError)) throw error
         })
+        // Its parent may have asked it to cancel already, by coming to its own end.
+        executor.interrupt(run.id, 'cancelled')
+      },
+      async submit(run, body) {
+        await runs.submit(run.thread_id, run.id, body, AbortSignal.abort()).catch((error) => {
+          // Somebody else has answered.
+          if (!(error instanceof ApiError)) throw error
+        })
       },
     }),
   )

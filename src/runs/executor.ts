@@ -3,7 +3,7 @@ import { createPump } from '../pump.ts'
 import { type AdvanceContext, advance } from './advance.ts'
 import type { Draft } from './draft.ts'
 import { Hand, type Interruption } from './hand.ts'
-import { isAtRest, isOver } from './lifecycle.ts'
+import { isAtRest, isOver, isTerminal } from './lifecycle.ts'
 
 export interface ExecutorOptions extends AdvanceContext {
   /** Runs in hand at the same time. */
@@ -45,7 +45,11 @@ export function createExecutor({ concurrency, leaseMs, beatMs, ...context }: Exe
     const hand = new Hand(claimed, pump.aside)
     const ended = drive(hand)
       .catch((error) => onError(error, hand.state.run.id))
-      .finally(() => hands.delete(hand))
+      .finally(() => {
+        // What of its tools may still be at work is for nobody any more.
+        hand.interrupt(isTerminal(hand.state.run.status) ? 'cancelled' : 'lease_lost')
+        hands.delete(hand)
+      })
     hands.set(hand, ended)
     return { ended }
   }

@@ -1,7 +1,7 @@
 import { type Clock, seconds } from '../clock.ts'
 import type { EventBus } from '../events/bus.ts'
 import { idFrom } from '../ids.ts'
-import type { Run } from '../schemas/runs.ts'
+import type { Run, SubmitToolOutputs } from '../schemas/runs.ts'
 import type { Thread } from '../schemas/threads.ts'
 import type { Store } from '../store/store.ts'
 import type { Assignment, Specialists } from '../tools/create-specialist.ts'
@@ -19,10 +19,21 @@ interface Options {
   wake(): void
   /** Cancels a run; nothing happens if it is over. */
   cancel(run: Run): Promise<void>
+  /** Sends a run on with these outputs; nothing happens if it does not wait for them. */
+  submit(run: Run, body: SubmitToolOutputs): Promise<void>
 }
 
-export function createSpecialists({ store, recorder, bus, clock, wake, cancel }: Options): Specialists {
+export function createSpecialists({ store, recorder, bus, clock, wake, cancel, submit }: Options): Specialists {
   const runId = (call_id: string) => idFrom('run_', call_id)
+
+  /** There is no client who could answer. */
+  const refuse = (run: Run, { submit_tool_outputs: asked }: NonNullable<Run['required_action']>) =>
+    submit(run, {
+      tool_outputs: asked.tool_calls.map(({ id, function: { name } }) => ({
+        tool_call_id: id,
+        output: `There is no function '${name}' here. Do without it.`,
+      })),
+    })
 
   return {
     family: store.runs.family,
@@ -62,6 +73,7 @@ export function createSpecialists({ store, recorder, bus, clock, wake, cancel }:
         for (;;) {
           const snapshot = await store.runs.snapshot({ run_id: run.id })
           if (!snapshot || isTerminal(snapshot.run.status)) return snapshot
+          if (snapshot.run.required_action) await refuse(snapshot.run, snapshot.run.required_action)
           await untilMoved(events)
           signal.throwIfAborted()
         }

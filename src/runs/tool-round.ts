@@ -46,7 +46,7 @@ export async function answerCalls(
         spent = sumOf(spent, usage)
       },
       note: keeper.note,
-      aside: hand.aside,
+      aside: (waiting) => hand.aside(waiting, hand.signal),
     })
     hand.signal.throwIfAborted()
     await keeper.keep(answered, files, spent)

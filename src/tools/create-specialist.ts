@@ -75,7 +75,7 @@ export function createCreateSpecialist(specialists: Specialists): ServerTool<Fun
     const tools = toolsFor(run, args.tools, depth + 1 < maxDepth)
     if (typeof tools === 'string') return tools
     if (Object.values(budget).includes(0)) return 'The tokens of this run are used up.'
-    const assignment = { ...args, model: args.model ?? run.model, tools }
+    const assignment = { ...args, model: args.model || run.model, tools }
     return (await specialists.begin(call.id, run, assignment, budget)) ?? 'The run that asks is over.'
   }
 
@@ -84,20 +84,14 @@ export function createCreateSpecialist(specialists: Specialists): ServerTool<Fun
     // Each has what the one before left of the budget.
     isStateful: true,
 
-    describe: async (run) => ({
-      type: 'function',
-      function: {
-        name: type,
-        description:
-          'Creates a specialist, an agent with instructions of its own, hands it a task, and tells its answer. ' +
-          `Tools that it can have: ${
-            grantable(run)
-              .map((tool) => tool.type)
-              .join(', ') || 'none'
-          }.`,
-        parameters: Arguments,
-      },
-    }),
+    async describe(run) {
+      const { depth } = await specialists.family(run.id)
+      const types = grantable(run, depth + 1 < maxDepth).map((tool) => tool.type)
+      const description =
+        'Creates a specialist, an agent with instructions of its own, hands it a task, and tells its answer. ' +
+        `Tools that it can have: ${types.join(', ') || 'none'}.`
+      return { type: 'function', function: { name: type, description, parameters: Arguments } }
+    },
 
     begin: (_run, id) => ({ id, type: 'function', function: { name: type, arguments: '', output: null } }),
 
@@ -121,12 +115,13 @@ export function createCreateSpecialist(specialists: Specialists): ServerTool<Fun
 }
 
 /** What can be handed on: what runs here. A client's functions are between it and the run that it started. */
-const grantable = (run: Run) => run.tools.filter((tool) => !isFunction(tool))
+const grantable = (run: Run, mayAsk: boolean) =>
+  run.tools.filter((tool) => !isFunction(tool) && (mayAsk || tool.type !== 'create_specialist'))
 
 /** The tools that a specialist gets, or why not. */
 function toolsFor(run: Run, asked: readonly string[] | undefined, mayAsk: boolean): Run['tools'] | string {
-  const own = grantable(run).filter((tool) => mayAsk || tool.type !== 'create_specialist')
-  if (!asked) return own.filter((tool) => tool.type !== 'create_specialist')
+  const own = grantable(run, mayAsk)
+  if (!asked?.length) return own.filter((tool) => tool.type !== 'create_specialist')
   const ofClient = run.tools.filter(isFunction).find((tool) => asked.includes(tool.function.name))
   if (ofClient)
     return `'${ofClient.function.name}' is a function of the client, and specialists have none of these. Call again.`
@@ -151,6 +146,9 @@ function outcomeOf({ run, messages }: Snapshot): string {
 
 const textOf = ({ content }: Message): string =>
   content
-    .map((part) => (part.type === 'text' ? withoutMarks(part.text.value, part.text.annotations) : ''))
+    .map((part) => {
+      if (part.type === 'refusal') return part.refusal
+      return part.type === 'text' ? withoutMarks(part.text.value, part.text.annotations) : ''
+    })
     .filter(Boolean)
     .join('\n')

@@ -42,6 +42,9 @@ if (document) {
   run.properties.instructions = { type: ['string', 'null'] }
   // A run may have as many tools as an assistant.
   Object.assign(run.properties.tools as object, { maxItems: 128 })
+  // What a specialist has left of a budget may be less than a client may ask for.
+  for (const limit of ['max_completion_tokens', 'max_prompt_tokens'])
+    delete (run.properties[limit] as { minimum?: number }).minimum
   // A vector store without a name had null for it in every recording of the live service; the document says string.
   const vectorStore = document.components.schemas.VectorStoreObject as { properties: Record<string, unknown> }
   vectorStore.properties.name = { type: ['string', 'null'] }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { noUsage, type Usage } from '../../src/schemas/usage.ts'
 import { aCallStep, aMessage, anAnswer, aRun, aThread, textOf } from './objects.ts'
+import { testChildren } from './store-children.ts'
 import { givenStore, type OpenStore } from './store-given.ts'
 
 const usage: Usage = { ...noUsage, prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 }
@@ -256,4 +257,6 @@ export function testRuns(open: OpenStore) {
       })
     })
   })
+
+  describe('children', () => testChildren(open))
 }

@@ -131,7 +131,14 @@ export function prepareRuns(db: Db) {
         ...scheduled('cancelling'),
         version: sql`${runs.version} + 1`,
       })
-      .where(and(eq(runs.parent_run_id, given('run_id')), inArray(runs.status, sourcesOf('cancelling'))))
+      .where(
+        and(
+          eq(runs.parent_run_id, given('run_id')),
+          inArray(runs.status, sourcesOf('cancelling')),
+          // Those whose own time is over expire.
+          sql`coalesce(${runs.expires_at} * 1000 > ${given('now')}, 1)`,
+        ),
+      )
       .prepare(),
     family: (run_id: string) => familyOf(db, run_id),
   }
