@@ -1,8 +1,3 @@
-/** The beginning of the arguments, up to the first character of the code. */
-const opening = /^\s*(?:"|\{\s*(?:"(?:[^"\\]|\\.)*"\s*:\s*(?:"(?:[^"\\]|\\.)*"|[\w.+-]+)\s*,\s*)*"code"\s*:\s*")/
-/** What comes before the code in an object that has any is no longer than this. */
-const longestOpening = 2000
-
 const escaped: Record<string, string> = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
 
 /**
@@ -11,30 +6,41 @@ const escaped: Record<string, string> = { '"': '"', '\\': '\\', '/': '/', b: '\b
  * should have been escaped: models forget what they write into.
  */
 export class CodeInput {
-  #state: 'before' | 'json' | 'bare' | 'over' = 'before'
+  #state: 'before' | 'object' | 'json' | 'bare' | 'over' = 'before'
   #held = ''
+  readonly #scan = new CodeFinder()
 
   /** The code that is certain now. */
   push(piece: string): string {
     this.#held += piece
-    if (this.#state === 'before') this.#open()
+    if (this.#state === 'before') this.#begin()
+    if (this.#state === 'object') this.#seek()
     if (this.#state === 'json') return this.#whole(this.#decoded())
     if (this.#state === 'bare') return this.#whole(this.#taken(this.#held.length))
     return ''
   }
 
-  #open() {
-    const [first] = this.#held.trimStart()
-    const found = opening.exec(this.#held)
-    if (found) {
+  #begin() {
+    const at = this.#held.search(/\S/)
+    if (at < 0) return
+    const first = this.#held[at]
+    if (first === '{') this.#state = 'object'
+    // Python may begin with three of them, and a JSON text that is shorter has no code.
+    else if (first === '"' && this.#held.length < at + 3) return
+    else if (first === '"' && !this.#held.startsWith('"""', at)) {
       this.#state = 'json'
-      this.#taken(found[0].length)
-    } else if (first !== undefined && first !== '{') {
-      this.#state = 'bare'
-    } else if (this.#held.length > longestOpening) {
-      this.#state = 'over'
-      this.#held = ''
+      this.#taken(at + 1)
+    } else this.#state = 'bare'
+  }
+
+  #seek() {
+    for (let at = 0; at < this.#held.length; at++) {
+      if (!this.#scan.isAtCode(this.#held[at] ?? '')) continue
+      this.#state = 'json'
+      this.#taken(at + 1)
+      return
     }
+    this.#held = ''
   }
 
   #decoded(): string {
@@ -49,8 +55,9 @@ export class CodeInput {
       }
       if (sign !== '\\' || letter === undefined) return code
       if (letter !== 'u') {
-        this.#taken(2)
-        code += escaped[letter] ?? `\\${letter}`
+        const known = escaped[letter]
+        this.#taken(known === undefined ? 1 : 2)
+        code += known ?? '\\'
       } else if (this.#held.length >= 6) {
         const digits = /^[0-9a-f]{4}/i.exec(this.#held.slice(2))?.[0]
         this.#taken(digits ? 6 : 2)
@@ -70,5 +77,41 @@ export class CodeInput {
     const taken = this.#held.slice(0, length)
     this.#held = this.#held.slice(length)
     return taken
+  }
+}
+
+/** Reads an object up to the first character of the value of its key `code`, whatever there is before that. */
+class CodeFinder {
+  #depth = 0
+  #isInText = false
+  #isEscaped = false
+  #isKey = false
+  /** The last key of the object itself. */
+  #key = ''
+
+  /** Takes one character after the other; true at the quotation mark before the code. */
+  isAtCode(sign: string): boolean {
+    if (this.#isInText) this.#read(sign)
+    else if (sign === '"') {
+      if (this.#depth === 1 && !this.#isKey && this.#key === 'code') return true
+      this.#isInText = true
+      if (this.#depth === 1 && this.#isKey) this.#key = ''
+    } else this.#move(sign)
+    return false
+  }
+
+  #read(sign: string) {
+    if (this.#isEscaped) this.#isEscaped = false
+    else if (sign === '\\') this.#isEscaped = true
+    else if (sign === '"') this.#isInText = false
+    else if (this.#depth === 1 && this.#isKey && this.#key.length < 8) this.#key += sign
+  }
+
+  #move(sign: string) {
+    if (sign === '{' || sign === '[') this.#depth++
+    else if (sign === '}' || sign === ']') this.#depth--
+    if (this.#depth !== 1) return
+    if (sign === '{' || sign === ',') this.#isKey = true
+    else if (sign === ':') this.#isKey = false
   }
 }
