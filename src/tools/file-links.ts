@@ -10,7 +10,7 @@ export type Paths = ReadonlyMap<string, string>
 export const pathIn = (link: string): string => {
   const path = link.slice(scheme.length)
   try {
-    return decodeURI(path)
+    return decodeURIComponent(path)
   } catch {
     return path
   }
@@ -28,10 +28,9 @@ export class LinkReader {
   #length = 0
 
   constructor(paths: Paths) {
-    const forms = [...paths].flatMap(([path, file_id]): [string, string][] => [
-      [scheme + path, file_id],
-      [scheme + encodeURI(path), file_id],
-    ])
+    const forms = [...paths].flatMap(([path, file_id]) =>
+      formsOf(path).map((form): [string, string] => [scheme + form, file_id]),
+    )
     this.#links = [...new Map(forms)].sort(([a], [b]) => b.length - a.length)
   }
 
@@ -56,7 +55,7 @@ export class LinkReader {
       if (!isEnd && this.#links.some(([link]) => link.length >= rest.length && link.startsWith(rest))) return pieces
       const found = this.#links.find(([link]) => rest.startsWith(link))
       // The name may go on, and be that of no file.
-      if (found && !isEnd && rest.length < found[0].length + 2) return pieces
+      if (found && !isEnd && rest.length < found[0].length + longestAfter) return pieces
       if (found && !/^[.-]?[\p{L}\p{N}_]/u.test(rest.slice(found[0].length))) this.#addLink(pieces, ...found)
       else this.#add(pieces, scheme.length)
     }
@@ -84,6 +83,18 @@ export class LinkReader {
     this.#length += lengthOf(text)
     return annotation ? { text, annotation } : { text }
   }
+}
+
+/** A sign and a letter, which may be of two units: what follows a name is read so far. */
+const longestAfter = 3
+
+/** A path as it is, and percent-encoded, where models encode more of it or less. */
+function formsOf(path: string): string[] {
+  const each = (encode: (name: string) => string) => path.split('/').map(encode).join('/')
+  const all = (name: string) =>
+    encodeURIComponent(name).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
+  // A name with half a surrogate pair in it has no such form.
+  return path.isWellFormed() ? [path, each(encodeURI), each(encodeURIComponent), each(all)] : [path]
 }
 
 /** How many characters at the end of a text may be the beginning of a link, or of a surrogate pair. */
