@@ -32,18 +32,16 @@ export function createCodeSandbox(config: Config, logger: Logger): CodeSandbox {
   async function find(): Promise<Sandbox | string> {
     if (config.CODE_INTERPRETER === 'off') return 'code_interpreter is switched off on this server.'
     for (const driver of driversOf[config.CODE_INTERPRETER]) {
-      const sandbox = await open(driver, config)
+      opened = await open(driver, config)
       const { selfTest } = await import('./sandbox/self-test.ts')
       if (isClosing) return stopped
-      opened = sandbox
-      const flaw = sandbox ? await selfTest(sandbox) : 'It is not to be had on this machine.'
+      const flaw = opened ? await selfTest(opened, join(config.DATA_DIR, 'sandbox')) : 'It is not to be had here.'
       if (isClosing) return stopped
-      if (sandbox && flaw === undefined) {
+      if (opened && flaw === undefined) {
         logger.info(`code_interpreter: ${isolations[driver]}; what must be impossible was tried, and is`)
-        return sandbox
+        return opened
       }
-      await sandbox?.close()
-      opened = undefined
+      await opened?.close()
       logger.error(`code_interpreter: ${driver} cannot be used. ${flaw}`)
     }
     return 'code_interpreter is off on this server, because code could not be isolated; the log of its start says why.'
@@ -69,8 +67,7 @@ export function createCodeSandbox(config: Config, logger: Logger): CodeSandbox {
     },
 
     async endSession(thread_id) {
-      const sandbox = await found
-      if (typeof sandbox === 'object') await sandbox.endSession(thread_id)
+      await opened?.endSession(thread_id)
     },
 
     /** Also in the middle of the test, which ends with what it tests. */

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { treeOf } from '../src/sandbox/process-tree.ts'
 import type { Sandbox } from '../src/sandbox/sandbox.ts'
 import { selfTest } from '../src/sandbox/self-test.ts'
+import { aFolder } from './harness/app.ts'
 import { javascriptEscapes, pythonEscapes, systemEscapes } from './harness/escapes.ts'
 import { call, findDrivers, logsOf, snapshotFolder } from './harness/sandbox.ts'
 import { createUnprotected } from './harness/unprotected.ts'
@@ -151,7 +152,7 @@ describe.each(drivers)('code in $driver', ({ driver, create }) => {
 describe.runIf(drivers.some(({ driver }) => driver === 'bubblewrap'))('an interpreter without protection', () => {
   test('does not pass the self-test', async () => {
     const unprotected = await createUnprotected()
-    expect(await selfTest(unprotected)).toMatch(
+    expect(await selfTest(unprotected, aFolder())).toMatch(
       /reads a file of the host.*reaches the network.*sees the environment.*signals the server.*writes to the host/,
     )
     await unprotected.close()

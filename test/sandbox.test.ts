@@ -9,6 +9,7 @@ import { treeOf } from '../src/sandbox/process-tree.ts'
 import { createPyodideSandbox } from '../src/sandbox/pyodide.ts'
 import type { Sandbox } from '../src/sandbox/sandbox.ts'
 import { selfTest } from '../src/sandbox/self-test.ts'
+import { aFolder } from './harness/app.ts'
 import { call, fileOf, findDrivers, logsOf, snapshotFolder } from './harness/sandbox.ts'
 import { zipOf } from './harness/sandbox-wheel.ts'
 
@@ -223,7 +224,7 @@ describe.each(drivers)('a $driver session', ({ create }) => {
   })
 
   test('passes the self-test', { timeout: 60_000 }, async () => {
-    expect(await selfTest(sandbox)).toBeUndefined()
+    expect(await selfTest(sandbox, aFolder())).toBeUndefined()
   })
 })
 

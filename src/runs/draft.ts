@@ -12,7 +12,7 @@ import type { Open, RunChange } from '../store/store.ts'
 import type { Paths } from '../tools/file-links.ts'
 import type { RunTools } from '../tools/registry.ts'
 import { type Annotator, annotatorOf } from './annotate.ts'
-import { messageDelta, numbered, stepDelta } from './deltas.ts'
+import { messageDelta, numbered, stepDelta, toldCalls } from './deltas.ts'
 
 type ToolCallChunk = Extract<CompletionChunk, { type: 'tool_call' }>
 
@@ -47,6 +47,7 @@ export class Draft {
   readonly #clock: Clock
   readonly #tools: RunTools
   readonly #material: Material
+  #hasFigures = false
   /** Of the text part that grows. */
   #annotator: Annotator | undefined
   #message: OpenMessage | undefined
@@ -106,7 +107,8 @@ export class Draft {
   /** The pictures with which a message begins. */
   addFigures(): Delta[] {
     const open = this.#message
-    if (!open) return []
+    if (!open || this.#hasFigures) return []
+    this.#hasFigures = true
     open.content.push(...this.#material.figures.map(figurePart))
     return numbered(open.content).map((part) => messageDelta(open.message.id, part))
   }
@@ -172,11 +174,12 @@ export class Draft {
     const open = this.#calls
     if (!open) throw new Error('There is no open step for calls.')
     const deltas: Delta[] = []
-    const tell = (piece: object) => deltas.push(stepDelta(open.step.id, { index, ...piece }))
+    const tell = (piece: object) => isTold && deltas.push(stepDelta(open.step.id, { index, ...piece }))
     const known = open.byIndex.get(chunk.index)
     const { call, read } = known ?? this.#newCall(chunk.name ?? '')
     if (!known) open.byIndex.set(chunk.index, { call, read })
     const index = this.#positionOf(chunk.index)
+    const isTold = index < toldCalls(this.calls).length
     if (!known) tell(structuredClone(shownCall(call)))
     if (chunk.arguments === '') return deltas
     if (call.type === 'function') {

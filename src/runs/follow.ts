@@ -1,10 +1,10 @@
 import type { EventBus } from '../events/bus.ts'
 import { type EventName, isDelta, type StreamEvent } from '../schemas/events.ts'
 import type { Message } from '../schemas/messages.ts'
-import { type RunStep, shownCall, type ToolCall } from '../schemas/run-steps.ts'
+import type { RunStep } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import type { Open, Snapshot, Store } from '../store/store.ts'
-import { messageDelta, numbered, stepDelta } from './deltas.ts'
+import { messageDelta, numbered, stepDelta, toldCalls, wholeCall } from './deltas.ts'
 import type { Executor } from './executor.ts'
 import { existingRun, existingThread } from './existing.ts'
 import { isAtRest } from './lifecycle.ts'
@@ -107,26 +107,15 @@ function replay({ run, version, steps, messages }: Snapshot, draft: Open | undef
       if (message) tellMessage(message, draft, tell)
     } else {
       const drafted = draft?.steps.find(({ id }) => id === step.id)?.step_details
-      const calls = isStepWhole(step) ? details.tool_calls : drafted?.type === 'tool_calls' ? drafted.tool_calls : []
-      if (calls.length > 0)
-        tell('thread.run.step.delta', stepDelta(step.id, ...calls.map((call, index) => ({ index, ...asTold(call) }))))
+      const known = isStepWhole(step) ? details.tool_calls : drafted?.type === 'tool_calls' ? drafted.tool_calls : []
+      const calls = step.status === 'in_progress' ? toldCalls(known) : known
+      if (calls.length > 0) tell('thread.run.step.delta', stepDelta(step.id, ...numbered(calls.map(wholeCall))))
     }
     if (step.status !== 'in_progress') tell(`thread.run.step.${step.status}`, step)
   }
   if (run.status !== 'in_progress' && !(run.status === 'queued' && run.started_at === null))
     tell(`thread.run.${run.status}`, run)
   return events
-}
-
-/** A call as its deltas tell it: a search has no results before its step is completed. */
-function asTold(call: ToolCall): object {
-  const shown = shownCall(call)
-  if (shown.type === 'file_search') return { ...shown, file_search: { ...shown.file_search, results: [] } }
-  if (shown.type === 'function') return shown
-  return {
-    ...shown,
-    code_interpreter: { ...shown.code_interpreter, outputs: numbered(shown.code_interpreter.outputs) },
-  }
 }
 
 const beginning = { completed_at: null, cancelled_at: null, failed_at: null }

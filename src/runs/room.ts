@@ -132,6 +132,8 @@ function textsOf(item: Item): string[] {
 /** What is no text. */
 function othersOf(item: Item): number {
   if (isCalls(item)) return overhead * (1 + 2 * callsIn(item).length)
-  const pictures = item.content.filter(({ type }) => type === 'image_file' || type === 'image_url').length
+  // Those of the model's own messages are not sent back to it.
+  const sent = item.role === 'user' ? item.content : []
+  const pictures = sent.filter(({ type }) => type === 'image_file' || type === 'image_url').length
   return overhead + pictures * pictureTokens
 }

@@ -6,7 +6,7 @@ import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
 import type { Conversation, RunChange, StepWithSpent } from '../store/store.ts'
 import { isAnswered, nameOf, type RunTools, type ServerTool } from '../tools/registry.ts'
 import type { Recorder } from './commit.ts'
-import { outputsDelta } from './deltas.ts'
+import { answerDeltas } from './deltas.ts'
 import { budgetOf, type Hand } from './hand.ts'
 
 export interface RoundContext {
@@ -23,7 +23,7 @@ export interface RoundContext {
 export async function answerCalls(
   hand: Hand,
   step: StepWithSpent,
-  { steps }: Conversation,
+  { beforeSteps, steps }: Conversation,
   ours: RunTools,
   context: RoundContext,
 ): Promise<RunChange> {
@@ -35,6 +35,7 @@ export async function answerCalls(
     const answered = await tool.answer(call, {
       run: hand.state.run,
       earlier: earlierCalls(steps, call),
+      hasCalled: earlierCalls([...beforeSteps, ...steps], call) > 0,
       signal: hand.signal,
       budget: budgetOf(hand.state),
       async makeFile(filename, bytes) {
@@ -74,13 +75,13 @@ function createKeeper(hand: Hand, step: StepWithSpent, recorder: Recorder) {
   const current = (): StepWithSpent => ({ ...step, metadata, step_details: { type: 'tool_calls', tool_calls } })
 
   async function commit(call: ToolCall, files: File[], spent: Usage) {
+    const callsBefore = tool_calls
     tool_calls = tool_calls.map((other) => (other.id === call.id ? call : other))
     const before = hand.state
     const total = spent === noUsage ? undefined : sumOf(before.spent, spent)
     await hand.commit(recorder, { save: { steps: [current()] }, files, ...(total && { spent: total }) })
-    const delta = outputsDelta(step.id, tool_calls.indexOf(call), call)
-    // Of the version before: whoever reads the step from here on finds it told.
-    if (delta) recorder.publishDelta(before, delta)
+    // Of the version before: whoever reads the step from here on finds them told.
+    for (const delta of answerDeltas(step.id, callsBefore, tool_calls)) recorder.publishDelta(before, delta)
   }
 
   /** One at a time, for each writes the whole step. */
@@ -101,10 +102,10 @@ function createKeeper(hand: Hand, step: StepWithSpent, recorder: Recorder) {
   }
 }
 
-const callsOf = ({ step_details: details }: RunStep): ToolCall[] =>
+const callsOf = ({ step_details: details }: Pick<RunStep, 'step_details'>): ToolCall[] =>
   details.type === 'tool_calls' ? details.tool_calls : []
 
-const earlierCalls = (steps: readonly RunStep[], call: ToolCall) =>
+const earlierCalls = (steps: readonly Pick<RunStep, 'step_details'>[], call: ToolCall) =>
   steps
     .flatMap(callsOf)
     .filter((other) => nameOf(other) === nameOf(call))

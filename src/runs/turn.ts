@@ -94,10 +94,10 @@ async function callModel(
   return endOfTurn(hand, draft, end, ours, seconds(clock))
 }
 
-const materialOf = ({ before, steps }: Conversation, ours: RunTools): Material => ({
+const materialOf = ({ before, beforeSteps, steps, messages }: Conversation, ours: RunTools): Material => ({
   sources: ours.has('file_search') ? sourcesOf(steps) : undefined,
-  paths: pathsOf(before, steps),
-  figures: figuresOf(steps),
+  paths: pathsOf(before, [...beforeSteps, ...steps]),
+  figures: figuresOf(steps, messages),
 })
 
 function exhausted({ state }: Hand) {

@@ -31,6 +31,8 @@ export interface InterpreterProcess {
 }
 
 const watchMs = 50
+/** For a process to become ready, on a machine that does other things too. */
+const startMs = 60_000
 const keptErrorCharacters = 4096
 
 /** Starts a process; between calls it is stopped, whatever threads and children it has. */
@@ -103,8 +105,9 @@ export function startInterpreter(launch: Launch, limits: SandboxLimits): Interpr
   setReferenced(child, false)
 
   /** Until the call has its end, or the process has. */
-  const converse = async ({ code, files }: ExecuteRequest) => {
+  const converse = async ({ code, files }: ExecuteRequest, onReady: () => void) => {
     await Promise.race([ready, ended])
+    onReady()
     if (isAlive) await placeFiles(files, limits.fileBytes, ask, (name) => call?.absent.push(name))
     if (isAlive) await send({ type: 'execute', call: call?.id ?? '' }, Buffer.from(code))
   }
@@ -120,7 +123,11 @@ export function startInterpreter(launch: Launch, limits: SandboxLimits): Interpr
       isFresh = false
       setReferenced(child, true)
       if (pid > 0) signalTree(pid, 'SIGCONT')
-      const timer = setTimeout(end, limits.timeoutMs, 'timeout')
+      let timer = setTimeout(end, startMs, 'crashed')
+      const begin = () => {
+        clearTimeout(timer)
+        timer = setTimeout(end, request.timeoutMs ?? limits.timeoutMs, 'timeout')
+      }
       const bytes = limits.memoryMiB * 1024 * 1024
       const watch = () => {
         const pids = treeOf(pid)
@@ -133,7 +140,7 @@ export function startInterpreter(launch: Launch, limits: SandboxLimits): Interpr
       const abort = () => kill(request.signal.reason)
       request.signal.addEventListener('abort', abort, { once: true })
       try {
-        const conversing = Promise.race([converse(request), ended])
+        const conversing = Promise.race([converse(request, begin), ended])
         await Promise.race([Promise.all([conversing, current.done]), ended])
         if (isAlive && !(await stopTree(pid))) kill()
         if (!isAlive) await ended
@@ -209,10 +216,10 @@ async function placeFiles(
   fail: (name: string) => void,
 ): Promise<void> {
   if (files.length === 0) return
-  const reply = await ask({ type: 'missing', names: files.map(({ name }) => name) })
+  const reply = await ask({ type: 'missing', names: files.map(({ name, alias }) => alias ?? name) })
   const missing = new Set(reply.type === 'missing' ? reply.names : [])
   let room = maxBytes
-  for (const file of files.filter(({ name }) => missing.has(name))) {
+  for (const file of files.filter(({ name, alias }) => missing.has(alias ?? name))) {
     const bytes = file.bytes <= room ? await bytesOf(file) : undefined
     if (!bytes) {
       fail(file.name)

@@ -98,7 +98,12 @@ function launchOf(
     command,
     args: [...before, run, heap, ...rest],
     // Without a folder for its cache Deno finds one, where code could leave things.
-    env: { PATH: process.env.PATH ?? '', DENO_DIR: '/dev/null/none', DENO_NO_UPDATE_CHECK: '1', NO_COLOR: '1' },
+    env: {
+      PATH: process.env.PATH || '/usr/local/bin:/usr/bin:/bin',
+      DENO_DIR: '/dev/null/none',
+      DENO_NO_UPDATE_CHECK: '1',
+      NO_COLOR: '1',
+    },
     descriptors: { orders: 0, answers: 1 },
     init,
   }

@@ -18,6 +18,8 @@ export interface ExecuteRequest {
   files: readonly SandboxFile[]
   /** Ends the call, and with it the session's process: there is no other sure way. */
   signal: AbortSignal
+  /** Instead of the limit of all calls. */
+  timeoutMs?: number
 }
 
 export type Output = { type: 'logs'; logs: string } | { type: 'image'; name: string; bytes: Uint8Array }
@@ -53,7 +55,7 @@ export interface Sandbox {
 }
 
 export interface SandboxLimits {
-  /** For one call, from the start of its process to its last output. */
+  /** For one call, from when its process is ready to its last output. */
   timeoutMs: number
   /** For one session, all of it. */
   memoryMiB: number

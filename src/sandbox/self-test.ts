@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdir, realpath, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { treeOf } from './process-tree.ts'
 import type { Sandbox } from './sandbox.ts'
@@ -60,22 +59,34 @@ for name, attempt in list(globals().items()):
 print('done')
 `
 
-/** Tries what must be impossible; the reason why the driver cannot be used, or undefined. */
-export async function selfTest(sandbox: Sandbox): Promise<string | undefined> {
+/** What the calls of runs may take is no measure for it. */
+const timeoutMs = 60_000
+
+/**
+ * Tries what must be impossible; the reason why the driver cannot be used, or undefined. `dir` is where the server has its
+ * files: it is tried on one of these.
+ */
+export async function selfTest(sandbox: Sandbox, dir: string): Promise<string | undefined> {
   const session = `self-test ${randomUUID()}`
   const canary = 'SANDBOX_SELF_TEST'
   process.env[canary] = session
-  const folder = await realpath(await mkdtemp(join(tmpdir(), 'sandbox-')))
+  await mkdir(dir, { recursive: true })
+  const path = join(await realpath(dir), 'self-test.txt')
   const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
   try {
     await once(server, 'listening')
-    const path = join(folder, 'secret.txt')
     await writeFile(path, 'secret')
     const { port } = server.address() as AddressInfo
     const known = { PATH: path, PORT: port, NAME: canary, PID: process.pid }
     const given = Object.entries(known).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
     const signal = AbortSignal.timeout(120_000)
-    const { outputs, ended } = await sandbox.execute({ session, code: given.join('') + attempts, files: [], signal })
+    const { outputs, ended } = await sandbox.execute({
+      session,
+      code: given.join('') + attempts,
+      files: [],
+      signal,
+      timeoutMs,
+    })
     const lines = outputs.flatMap((output) => (output.type === 'logs' ? output.logs.trim().split('\n') : []))
     if (ended || lines.pop() !== 'done') return `The self-test did not come to its end (${ended ?? lines.join('; ')}).`
     if (lines.length > 0) return `Code in it ${lines.join(', ')}.`
@@ -86,14 +97,14 @@ export async function selfTest(sandbox: Sandbox): Promise<string | undefined> {
     delete process.env[canary]
     server.close()
     await sandbox.endSession(session)
-    await rm(folder, { recursive: true, force: true })
+    await rm(path, { force: true })
   }
 }
 
 async function outlivesItsKill(sandbox: Sandbox, session: string): Promise<string | undefined> {
   const before = new Set(ours())
   const call = (code: string, ms: number) =>
-    sandbox.execute({ session, code, files: [], signal: AbortSignal.timeout(ms) })
+    sandbox.execute({ session, code, files: [], signal: AbortSignal.timeout(ms), timeoutMs })
   const ignoring = 'import signal\nfor one in (signal.SIGTERM, signal.SIGINT): signal.signal(one, signal.SIG_IGN)'
   const { ended } = await call(ignoring, 60_000)
   if (ended) return `A call ended by itself (${ended}).`

@@ -115,7 +115,7 @@ export function createCodeInterpreter(options: CodeInterpreterOptions): ServerTo
           file_id: await context.makeFile(name.slice(name.lastIndexOf('/') + 1), bytes),
         })),
       )
-      const { shown, model } = told(execution, context.earlier > 0)
+      const { shown, model } = told(execution, context.hasCalled)
       const outputs = await Promise.all(
         shown.map(async (output) =>
           output.type === 'logs'

@@ -3,7 +3,10 @@ import type { RunStep, ToolCall, Written } from '../schemas/run-steps.ts'
 import { type Paths, pathIn } from './file-links.ts'
 
 /** Files that an answer may link to: those that earlier answers linked to, and those that the run's calls wrote. */
-export function pathsOf(before: readonly Pick<Message, 'content'>[], steps: readonly RunStep[]): Paths {
+export function pathsOf(
+  before: readonly Pick<Message, 'content'>[],
+  steps: readonly Pick<RunStep, 'step_details'>[],
+): Paths {
   const paths = new Map(linkedIn(before).map(({ path, file_id }) => [path, file_id]))
   for (const call of steps.flatMap(callsOf)) {
     if (call.type !== 'file_search') for (const { path, file_id } of call.written ?? []) paths.set(path, file_id)
@@ -20,13 +23,16 @@ export const linkedIn = (messages: readonly Pick<Message, 'content'>[]): NonNull
       note.type === 'file_path' ? [{ path: pathIn(note.text), file_id: note.file_path.file_id }] : [],
     )
 
-/** Files of the figures that were drawn since the run's last message. */
-export function figuresOf(steps: readonly RunStep[]): string[] {
-  const last = steps.findLastIndex(({ type }) => type === 'message_creation')
-  const calls = steps.slice(last + 1).flatMap(callsOf)
+/** Files of the figures of a run that none of its messages shows. */
+export function figuresOf(steps: readonly Pick<RunStep, 'step_details'>[], messages: readonly Message[]): string[] {
+  const parts = messages.flatMap(({ content }) => content)
+  const shown = new Set(parts.map((part) => (part.type === 'image_file' ? part.image_file.file_id : undefined)))
+  const calls = steps.flatMap(callsOf)
   const outputs = calls.flatMap((call) => (call.type === 'code_interpreter' ? call.code_interpreter.outputs : []))
-  return outputs.flatMap((output) => (output.type === 'image' ? [output.image.file_id] : []))
+  return outputs.flatMap((output) =>
+    output.type === 'image' && !shown.has(output.image.file_id) ? [output.image.file_id] : [],
+  )
 }
 
-const callsOf = ({ step_details: details }: RunStep): ToolCall[] =>
+const callsOf = ({ step_details: details }: Pick<RunStep, 'step_details'>): ToolCall[] =>
   details.type === 'tool_calls' ? details.tool_calls : []

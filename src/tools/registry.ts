@@ -9,6 +9,8 @@ export interface ToolContext {
   run: Run
   /** How many calls of this tool the run has made before. */
   earlier: number
+  /** The model sees calls of this tool, of this run or of earlier ones. */
+  hasCalled: boolean
   signal: AbortSignal
   /** What the run may still spend; null for no limit. */
   budget: Pick<Run, 'max_completion_tokens' | 'max_prompt_tokens'>

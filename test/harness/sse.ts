@@ -17,7 +17,7 @@ export async function* readEvents(response: Response): AsyncGenerator<SentEvent>
       const block = buffer.slice(0, end)
       buffer = buffer.slice(end + 2)
       if (block.startsWith(':')) continue
-      const [, event, text] = /^event: (\S+)\ndata: (.*)$/.exec(block) ?? []
+      const [, event, text] = /^event: (\S+)\ndata: (.*)$/s.exec(block) ?? []
       if (event === undefined || text === undefined) throw new Error(`not an event: ${block}`)
       if (event === 'done') {
         yield { event, data: text }

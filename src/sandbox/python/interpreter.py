@@ -97,6 +97,9 @@ class Interpreter:
 
     def place(self, name, data, alias=None):
         path = os.path.join(DATA, name)
+        # The name may be that of another file by now.
+        if alias and os.path.lexists(path):
+            path = os.path.join(DATA, alias)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, 'wb') as file:
             file.write(data)
