@@ -180,9 +180,12 @@ export interface Store {
     /**
      * Takes the run that has waited longest for work: queued, asked to cancel, past its expiry, or left by a worker
      * whose lease ended. What an unfinished model call of such a worker has made is removed, so that the turn can be
-     * taken again and doubles nothing. The lease ends at `until` (ms).
+     * taken again and doubles nothing. The lease ends at `until` (ms). Queued runs of the models `held` are passed over
+     * and keep their place in the queue, until they are past their expiry.
      */
-    claim(until: number): Promise<Claim | undefined>
+    claim(until: number, held?: readonly string[]): Promise<Claim | undefined>
+    /** The models that the queued runs ask for. */
+    waitingModels(): Promise<string[]>
     /** Prolongs leases; answers those still held, with the status their runs have now. */
     extend(lease_ids: readonly string[], until: number): Promise<{ lease_id: string; status: RunStatus }[]>
     /** Gives a run back, for anyone to claim at once. Nothing happens if the lease is lost. */

@@ -151,6 +151,88 @@ export function testQueue(open: OpenStore) {
     })
   })
 
+  describe('runs whose model is held', () => {
+    test('stay where they are in the queue while others are claimed', async () => {
+      const runs = []
+      for (const model of ['a', 'b', 'c', 'a', 'b']) runs.push(await queued({ model }))
+      const until = on.now + 1000
+      const passed = [await on.store.runs.claim(until, ['a', 'c']), await on.store.runs.claim(until, ['a', 'c'])]
+      expect(passed.map((claim) => claim?.run.id)).toEqual([runs[1]?.id, runs[4]?.id])
+      expect(await on.store.runs.claim(until, ['a', 'c'])).toBeUndefined()
+      on.now += 500
+      await queued({ model: 'a' })
+      expect((await on.store.runs.claim(until, ['c']))?.run.id).toBe(runs[0]?.id)
+      const left = [await claimed(9000), await claimed(9000)]
+      expect(left.map(({ run }) => run.id)).toEqual([runs[2]?.id, runs[3]?.id])
+    })
+
+    test('are claimed when their time is over, and not before', async () => {
+      const run = await queued({ model: 'a', expires_at: on.now / 1000 + 600 })
+      await queued({ model: 'a', expires_at: null })
+      on.now += 599_999
+      expect(await on.store.runs.claim(on.now + 1000, ['a'])).toBeUndefined()
+      on.now += 1
+      expect((await on.store.runs.claim(on.now + 1000, ['a']))?.run.id).toBe(run.id)
+      expect(await on.store.runs.claim(on.now + 1000, ['a'])).toBeUndefined()
+    })
+
+    test('are claimed when they are asked to cancel, when their client was too slow, and when their worker has died', async () => {
+      const expires_at = on.now / 1000 + 600
+      const [cancelling, waiting, begun] = [
+        await queued({ model: 'a' }),
+        await queued({ model: 'a', expires_at }),
+        await queued({ model: 'a', expires_at: expires_at + 600 }),
+      ]
+      await on.store.runs.commit(cancelling.id, { to: 'cancelling' })
+      expect((await on.store.runs.claim(on.now + 1e9, ['a']))?.run).toMatchObject({ id: cancelling.id })
+      const [first, second] = [await claimed(), await claimed()]
+      await on.store.runs.commit(waiting.id, { to: 'in_progress' }, first.lease_id)
+      await on.store.runs.commit(waiting.id, { to: 'requires_action' }, first.lease_id)
+      await on.store.runs.commit(begun.id, { to: 'in_progress' }, second.lease_id)
+      on.now += 1000
+      expect((await on.store.runs.claim(on.now + 1e9, ['a']))?.run).toMatchObject({ id: begun.id })
+      expect(await on.store.runs.claim(on.now + 1000, ['a'])).toBeUndefined()
+      on.now += 599_000
+      expect((await on.store.runs.claim(on.now + 1000, ['a']))?.run).toMatchObject({ id: waiting.id })
+    })
+
+    test('a run with its outputs is held like a new one', async () => {
+      const run = await queued({ model: 'a' })
+      const { lease_id } = await claimed()
+      await on.store.runs.commit(run.id, { to: 'in_progress' }, lease_id)
+      await on.store.runs.commit(run.id, { to: 'requires_action' }, lease_id)
+      await on.store.runs.commit(run.id, { to: 'queued' })
+      expect(await on.store.runs.claim(on.now + 1000, ['a'])).toBeUndefined()
+      expect((await claimed()).run.id).toBe(run.id)
+    })
+  })
+
+  describe('the models that wait', () => {
+    test('are those of the queued runs, each once', async () => {
+      expect(await on.store.runs.waitingModels()).toEqual([])
+      for (const model of ['a', 'org/b', 'a', "c'", 'd', 'e']) await queued({ model })
+      expect((await on.store.runs.waitingModels()).toSorted()).toEqual(['a', "c'", 'd', 'e', 'org/b'])
+    })
+
+    test('are not those of runs that are in hand, wait for their client, or are over', async () => {
+      const [held, waiting, over] = [
+        await queued({ model: 'a' }),
+        await queued({ model: 'b' }),
+        await queued({ model: 'c' }),
+      ]
+      const claims = [await claimed(), await claimed(), await claimed()]
+      expect(claims.map(({ run }) => run.id)).toEqual([held.id, waiting.id, over.id])
+      expect(await on.store.runs.waitingModels()).toEqual([])
+      await on.store.runs.commit(waiting.id, { to: 'in_progress' }, claims[1]?.lease_id)
+      await on.store.runs.commit(waiting.id, { to: 'requires_action' }, claims[1]?.lease_id)
+      await on.store.runs.commit(over.id, { to: 'expired' }, claims[2]?.lease_id)
+      await queued({ model: 'd' })
+      on.now += 1000
+      // The worker that had it has died.
+      expect((await on.store.runs.waitingModels()).toSorted()).toEqual(['a', 'd'])
+    })
+  })
+
   describe('leases', () => {
     test('an extended lease ends later; those that are lost or over are not answered', async () => {
       const runs = [await queued(), await queued(), await queued()]

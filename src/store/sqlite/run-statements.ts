@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, isNull, lt, lte, ne, or, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, inArray, isNull, lt, lte, ne, or, type SQL, sql } from 'drizzle-orm'
 import { isTerminal, sourcesOf } from '../../runs/lifecycle.ts'
 import type { RunStatus } from '../../schemas/runs.ts'
 import type { Done, RunChange, Said } from '../store.ts'
@@ -13,12 +13,9 @@ export function prepareRuns(db: Db) {
   const isOne = and(eq(runs.id, given('id')), eq(runs.thread_id, given('thread_id')))
   const stepsOfRun = eq(steps.run_id, given('run_id'))
   const messagesOfRun = eq(messages.run_id, given('run_id'))
-  const next = db
-    .select({ seq: runs.seq })
-    .from(runs)
-    .where(lte(runs.available_at, given('now')))
-    .orderBy(asc(runs.available_at), asc(runs.seq))
-    .limit(1)
+  const isDue = lte(runs.available_at, given('now'))
+  const isNotHeld = sql`NOT (${runs.status} = 'queued' AND ${runs.model} IN (SELECT value FROM json_each(${given('held')}))
+    AND coalesce(${runs.expires_at} * 1000 > ${given('now')}, 1))`
   const unfinished = and(stepsOfRun, isNull(steps.spent))
   const unfinishedMessages = db
     .select({ id: sql`json_extract(${steps.step_details}, '$.message_creation.message_id')` })
@@ -68,12 +65,12 @@ export function prepareRuns(db: Db) {
     othersMessages: othersMessages(db),
     stepsOfCallers: stepsOfCallers(db),
 
-    /** One statement is schedule, lease and crash recovery. */
-    claim: db
-      .update(runs)
-      .set({ lease_id: sql`${given('lease_id')}`, available_at: sql`${given('until')}` })
-      .where(eq(runs.seq, next))
-      .returning(stateFields)
+    claim: prepareClaim(db, isDue),
+    claimUnheld: prepareClaim(db, and(isDue, isNotHeld)),
+    waitingModels: db
+      .selectDistinct({ model: runs.model })
+      .from(runs)
+      .where(and(isDue, eq(runs.status, 'queued')))
       .prepare(),
     discardMessages: db.delete(messages).where(inArray(messages.id, unfinishedMessages)).prepare(),
     discardSteps: db.delete(steps).where(unfinished).prepare(),
@@ -142,6 +139,22 @@ export function prepareRuns(db: Db) {
       .prepare(),
     family: (run_id: string) => familyOf(db, run_id),
   }
+}
+
+/** One statement is schedule, lease and crash recovery. */
+function prepareClaim(db: Db, isClaimable: SQL | undefined) {
+  const next = db
+    .select({ seq: runs.seq })
+    .from(runs)
+    .where(isClaimable)
+    .orderBy(asc(runs.available_at), asc(runs.seq))
+    .limit(1)
+  return db
+    .update(runs)
+    .set({ lease_id: sql`${given('lease_id')}`, available_at: sql`${given('until')}` })
+    .where(eq(runs.seq, next))
+    .returning(stateFields)
+    .prepare()
 }
 
 function familyOf(db: Db, run_id: string) {

@@ -121,10 +121,14 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
       return earlierThan(run, older, limit)
     },
 
-    async claim(until) {
+    async claim(until, held = []) {
       return db.atomically(() => {
         const lease_id = randomUUID()
-        const row = statements.claim.get({ lease_id, until, now: clock() })
+        const values = { lease_id, until, now: clock() }
+        const row =
+          held.length === 0
+            ? statements.claim.get(values)
+            : statements.claimUnheld.get({ ...values, held: JSON.stringify(held) })
         if (!row) return undefined
         if (row.status === 'in_progress') {
           statements.discardMessages.run({ run_id: row.id })
@@ -132,6 +136,10 @@ export function createRuns(db: Db, threads: ThreadStatements, clock: Clock): Sto
         }
         return { ...stateOf(row), lease_id }
       })
+    },
+
+    async waitingModels() {
+      return statements.waitingModels.all({ now: clock() }).map(({ model }) => model)
     },
 
     async extend(lease_ids, until) {
