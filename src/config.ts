@@ -35,6 +35,7 @@ const Environment = Type.Object({
   RUN_TOOL_ROUNDS: Whole({ minimum: 1, maximum: 10_000, default: 100 }),
   RUN_CONCURRENCY: Whole({ minimum: 1, maximum: 10_000, default: 128 }),
   INGESTION_CONCURRENCY: Whole({ minimum: 1, maximum: 64, default: 2 }),
+  BACKEND_CONCURRENCY: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
   BACKEND_RETRIES: Whole({ minimum: 0, maximum: 10, default: 2 }),
   SHUTDOWN_SECONDS: Whole({ minimum: 0, maximum: 600, default: 8 }),
 })

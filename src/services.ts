@@ -3,12 +3,14 @@ import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { createFolderBlobs } from './blobs.ts'
 import { type Clock, seconds } from './clock.ts'
+import type { IdleMs } from './completer/answer/idle.ts'
 import { createCatalog, type ModelCatalog } from './completer/catalog.ts'
 import { createDemoCompleter } from './completer/demo.ts'
 import type { Embedder } from './completer/embeddings.ts'
 import { loadCounter } from './completer/encodings.ts'
+import { createGate } from './completer/gate.ts'
 import type { Backend } from './completer/openai.ts'
-import { createRoutingCompleter } from './completer/routing.ts'
+import { createRoutingCompleter, type GatedBackend } from './completer/routing.ts'
 import type { Config } from './config.ts'
 import { ApiError } from './errors.ts'
 import { createBus, type EventBus } from './events/bus.ts'
@@ -58,7 +60,11 @@ interface Overrides {
   /** Tools of the operator's, beside the built-in ones. */
   tools?: readonly ServerTool[]
   clock?: Clock
+  /** The wait before the first retry of a model call. */
   backoffMs?: number
+  /** How long a backend is left alone at first when it fails. */
+  shutMs?: number
+  idleMs?: IdleMs
   leaseMs?: number
   beatMs?: number
 }
@@ -68,7 +74,6 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
   const {
     tools = [],
     clock = Date.now,
-    backoffMs = 500,
     leaseMs = config.RUN_LEASE_SECONDS * 1000,
     beatMs = Math.min(1000, leaseMs / 3),
   } = overrides
@@ -76,9 +81,9 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
   const bus = createBus()
   const recorder = createRecorder(store, bus)
 
-  const backend = backendOf(config, backoffMs)
+  const backend = backendOf(config, logger, overrides, () => executor.wake())
   const completer = createRoutingCompleter(createDemoCompleter(), backend)
-  const catalog = createCatalog(backend && (async () => (await backend()).models()), (error) =>
+  const catalog = createCatalog(backend && (async () => (await backend.connected()).models()), (error) =>
     logger.warn(error, 'the backend does not list its models'),
   )
 
@@ -171,25 +176,43 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
   }
 }
 
-function embedderOf({ EMBEDDING_MODEL: model }: Config, backend: (() => Promise<Backend>) | undefined) {
+function embedderOf({ EMBEDDING_MODEL: model }: Config, backend: GatedBackend<Backend> | undefined) {
   if (!model || !backend) return undefined
   let embedder: Promise<Embedder> | undefined
   return () => {
-    embedder ??= backend().then((connected) => connected.embedder(model))
+    embedder ??= backend.connected().then((connected) => connected.embedder(model))
     return embedder
   }
 }
 
-/** The openai package takes time and memory to load: not before there is something to ask. */
-function backendOf(config: Config, backoffMs: number): (() => Promise<Backend>) | undefined {
+/** The model backend, and the gate before it, which says when it is free again. */
+function backendOf(
+  config: Config,
+  logger: Logger,
+  { backoffMs = 500, shutMs = 1000, idleMs }: Overrides,
+  onFree: () => void,
+): GatedBackend<Backend> | undefined {
   const { OPENAI_BASE_URL: baseURL, OPENAI_API_KEY: key, BACKEND_RETRIES: maxRetries } = config
   if (!baseURL && !key) return undefined
+  // Local backends want no key, but the SDK wants one.
+  const options = { baseURL, apiKey: key ?? 'none', maxRetries, backoffMs, ...(idleMs && { idleMs }) }
   let backend: Promise<Backend> | undefined
-  return () => {
-    // Local backends want no key, but the SDK wants one.
-    const options = { baseURL, apiKey: key ?? 'none', maxRetries, backoffMs }
-    backend ??= import('./completer/openai.ts').then(({ connect }) => connect(options))
-    return backend
+  return {
+    // The openai package takes time and memory to load: not before there is something to ask.
+    connected() {
+      backend ??= import('./completer/openai.ts').then(({ connect }) => connect(options))
+      return backend
+    },
+    gate: createGate({
+      concurrency: config.BACKEND_CONCURRENCY ?? config.RUN_CONCURRENCY,
+      ...{ shutMs, onFree },
+      onShut(ms, why) {
+        const line = { wait_ms: Math.round(ms) }
+        if (why === 'failing') logger.warn(line, 'the model backend fails; runs wait before it is asked again')
+        else logger.info(line, 'the model backend asks to wait; runs wait before it is asked again')
+      },
+      onRecovered: () => logger.info('the model backend answers again'),
+    }),
   }
 }
 

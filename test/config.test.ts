@@ -23,6 +23,7 @@ test('nothing needs to be configured', () => {
     OPENAI_BASE_URL: undefined,
     OPENAI_API_KEY: undefined,
     EMBEDDING_MODEL: undefined,
+    BACKEND_CONCURRENCY: undefined,
     API_KEYS: [],
     TOOLS: [],
     MCP_CONFIG: undefined,
@@ -59,6 +60,7 @@ describe('each variable is read, and a bad value is refused in a sentence that n
     ['RUN_LEASE_SECONDS', 1, 3600],
     ['RUN_CONCURRENCY', 1, 10_000],
     ['INGESTION_CONCURRENCY', 1, 64],
+    ['BACKEND_CONCURRENCY', 1, 10_000],
     ['BACKEND_RETRIES', 0, 10],
     ['SHUTDOWN_SECONDS', 0, 600],
   ] as const)('%s, from %i to %i', ([name, from, to]) => {

@@ -6,6 +6,7 @@ import type {
 import type { LastError } from '../schemas/runs.ts'
 import type { ResponseFormat } from '../schemas/tools.ts'
 import type { Usage } from '../schemas/usage.ts'
+import type { Gate, Place } from './gate.ts'
 
 export interface CompletionRequest {
   model: string
@@ -31,11 +32,20 @@ export type CompletionChunk =
 export interface Completer {
   /**
    * One answer of the model, as it comes. Rejects with a CompletionError when there is none to be had, and with the
-   * signal's reason once that aborts; the connection to the backend is closed then.
+   * signal's reason once that aborts; the connection to the backend is closed then. `place`: where the model has a gate,
+   * and has to be left by whoever took it.
    */
-  complete(request: CompletionRequest, signal: AbortSignal): AsyncIterable<CompletionChunk>
+  complete(request: CompletionRequest, signal: AbortSignal, place?: Place): AsyncIterable<CompletionChunk>
   /** How many tokens prompt and answer may have together; undefined if that is not known. */
   windowOf(model: string): Promise<number | undefined>
+}
+
+/** Every model that can be asked, each where it is. */
+export interface Models extends Completer {
+  /** What the calls to a model have to pass; undefined if nothing. */
+  gateOf(model: string): Gate | undefined
+  /** Those of all backends. */
+  readonly gates: readonly Gate[]
 }
 
 /** The run's fault or the backend's: becomes the run's `last_error`. The message is read by the API's client. */

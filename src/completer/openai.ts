@@ -49,7 +49,7 @@ export function connect({ baseURL, apiKey, idleMs = defaultIdleMs, ...patience }
 
     embedder: (model) => createEmbedder(client, model, patience),
 
-    async *complete(request, signal) {
+    async *complete(request, signal, place) {
       for (let attempt = 0; ; attempt++) {
         let begun = false
         try {
@@ -59,6 +59,7 @@ export function connect({ baseURL, apiKey, idleMs = defaultIdleMs, ...patience }
             .asResponse()
           const answer = new AnswerReader(request, thinking.areOpened(model))
           for await (const chunk of readAnswer(response, answer, idleMs)) {
+            if (!begun) place?.answered()
             begun = true
             yield chunk
           }
@@ -68,7 +69,7 @@ export function connect({ baseURL, apiKey, idleMs = defaultIdleMs, ...patience }
         } catch (error) {
           signal.throwIfAborted()
           const failure = error instanceof OpenAI.APIConnectionTimeoutError ? stalled(idleMs.first) : error
-          if (begun || !(await mayRetry(failure, attempt, patience, signal))) {
+          if (begun || !(await mayRetry(failure, attempt, patience, signal, place))) {
             throw completionError(failure, request.model)
           }
         }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import OpenAI from 'openai'
 import { BrokenOffError, isBrokenConnection } from './backend-error.ts'
+import type { Place } from './gate.ts'
 
 export interface Patience {
   /** Calls beyond the first, while no part of the answer has come. */
@@ -13,18 +14,32 @@ const maxWaitMs = 60_000
 
 /**
  * Waits for the next try of a call that failed; false when there is none to be made. `attempt` counts the retries so
- * far. Rejects with the signal's reason.
+ * far. With a `place`, its gate hears of the failure, and the wait ends when that lets the next try in. Rejects with the
+ * signal's reason.
  */
 export async function mayRetry(
   error: unknown,
   attempt: number,
   { maxRetries, backoffMs }: Patience,
   signal: AbortSignal,
+  place?: Place,
 ): Promise<boolean> {
   signal.throwIfAborted()
-  if (attempt >= maxRetries || !isTransient(error)) return false
-  await pause(waitMs(error, backoffMs * 2 ** attempt), signal)
+  const ms = waitMs(error, backoffMs * 2 ** attempt)
+  // Begins before a gate that shuts for as long, so that this call is there when it opens.
+  const ready = attempt < maxRetries && isTransient(error) ? pause(ms, signal) : undefined
+  if (place) tell(place, error, ms)
+  if (!ready) return false
+  await (place ? place.again(ready) : ready)
   return true
+}
+
+/** What the failure says of the backend; what is no answer of any kind says nothing. */
+function tell(place: Place, error: unknown, waitMs: number) {
+  if (!isTransient(error)) {
+    if (error instanceof OpenAI.APIError) place.answered()
+  } else if (error instanceof OpenAI.APIError && error.status === 429) place.limited(waitMs)
+  else place.failed()
 }
 
 async function pause(ms: number, signal: AbortSignal) {

@@ -32,22 +32,34 @@ export interface Executor {
 }
 
 export function createExecutor({ concurrency, leaseMs, beatMs, ...context }: ExecutorOptions): Executor {
-  const { store, clock, onError } = context
+  const { store, completer, clock, onError } = context
   /** What is in hand, and the end of the work on it. */
   const hands = new Map<Hand, Promise<unknown>>()
   const pump = createPump({ concurrency, claim, onError })
   let timer: NodeJS.Timeout | undefined
   let extendedAt = 0
 
+  /**
+   * Runs stay in the queue, in their order, while their model's backend has no place for them; others pass. A thread has
+   * one active run at most, so that this order is fair to threads; runs of specialists queue like all.
+   */
+  async function heldModels() {
+    return (await store.runs.waitingModels()).filter((model) => completer.gateOf(model)?.isBusy)
+  }
+
   async function claim() {
-    const claimed = await store.runs.claim(clock() + leaseMs)
+    const held = completer.gates.some((gate) => gate.isBusy) ? await heldModels() : []
+    const claimed = await store.runs.claim(clock() + leaseMs, held)
     if (!claimed) return undefined
     const hand = new Hand(claimed, pump.aside)
+    // Before the next claim: that is to know of it.
+    if (claimed.run.status === 'queued') hand.place = completer.gateOf(claimed.run.model)?.take(hand)
     const ended = drive(hand)
       .catch((error) => onError(error, hand.state.run.id))
       .finally(() => {
         // What of its tools may still be at work is for nobody any more.
         hand.interrupt(isTerminal(hand.state.run.status) ? 'cancelled' : 'lease_lost')
+        hand.takePlace()?.leave()
         hands.delete(hand)
       })
     hands.set(hand, ended)

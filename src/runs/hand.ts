@@ -1,3 +1,4 @@
+import type { Place } from '../completer/gate.ts'
 import type { Pump } from '../pump.ts'
 import type { Run } from '../schemas/runs.ts'
 import type { Claim, RunChange, RunState } from '../store/store.ts'
@@ -15,8 +16,10 @@ export class Hand {
   state: RunState
   readonly lease_id: string
   draft: Draft | undefined
-  /** Waits for another run, which can have the place of this one meanwhile. */
+  /** Waits for another run, or for the model's backend; another run is in hand in its stead meanwhile. */
   readonly aside: Pump['aside']
+  /** At the model's backend, kept for the first call since the claim. */
+  place: Place | undefined
   #controller = new AbortController()
 
   constructor({ lease_id, ...state }: Claim, aside: Pump['aside']) {
@@ -30,6 +33,13 @@ export class Hand {
     const commit = await recorder.commit(this.state.run.id, change, this.lease_id)
     if (!commit.applied) throw new RefusedError()
     this.state = commit.state
+  }
+
+  /** The place that was kept, for whoever leaves it. */
+  takePlace(): Place | undefined {
+    const { place } = this
+    this.place = undefined
+    return place
   }
 
   /** Aborts with an Interruption as its reason. */

@@ -1,5 +1,5 @@
 import { seconds } from '../clock.ts'
-import { type CompletionChunk, CompletionError, type CompletionRequest } from '../completer/completer.ts'
+import { type CompletionChunk, CompletionError, type CompletionRequest, type Models } from '../completer/completer.ts'
 import type { Delta } from '../schemas/events.ts'
 import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
 import type { Conversation, RunChange } from '../store/store.ts'
@@ -16,6 +16,7 @@ export interface TurnContext extends RoundContext, ComposeContext {
   tools: ToolRegistry
   /** A run whose model calls tools more often fails: it would hardly come to an answer. */
   maxRounds: number
+  completer: Models
 }
 
 type End = Extract<CompletionChunk, { type: 'end' }>
@@ -56,6 +57,9 @@ async function callModel(
   { recorder, completer, clock }: TurnContext,
 ) {
   const { run } = hand.state
+  // A run of the queue has come with its place; later turns ask for theirs, and are before the queue.
+  const gate = completer.gateOf(run.model)
+  const place = hand.takePlace() ?? gate?.take(hand) ?? (await gate?.enter(hand))
   hand.draft = draft
 
   const open = async (change: RunChange) => {
@@ -72,21 +76,25 @@ async function callModel(
   }
 
   let end: End = { type: 'end', finish_reason: 'stop', usage: noUsage }
-  for await (const chunk of completer.complete(request, hand.signal)) {
-    if (chunk.type === 'end') {
-      end = chunk
-    } else if (chunk.type === 'tool_call') {
-      // Some backends do not know the parameter; what they call too much, the model can call in the next turn.
-      if (!run.parallel_tool_calls && draft.isFurtherCall(chunk)) continue
-      if (!draft.hasCalls) {
-        publish(draft.endText())
-        await open(draft.openCalls())
+  try {
+    for await (const chunk of completer.complete(request, hand.signal, place)) {
+      if (chunk.type === 'end') {
+        end = chunk
+      } else if (chunk.type === 'tool_call') {
+        // Some backends do not know the parameter; what they call too much, the model can call in the next turn.
+        if (!run.parallel_tool_calls && draft.isFurtherCall(chunk)) continue
+        if (!draft.hasCalls) {
+          publish(draft.endText())
+          await open(draft.openCalls())
+        }
+        publish(draft.addCall(chunk))
+      } else {
+        if (!draft.hasMessage) await openMessage()
+        publish(draft.addText(chunk.type, chunk.text))
       }
-      publish(draft.addCall(chunk))
-    } else {
-      if (!draft.hasMessage) await openMessage()
-      publish(draft.addText(chunk.type, chunk.text))
     }
+  } finally {
+    place?.leave()
   }
   // Even an answer without a word is an answer.
   if (!draft.hasCalls && !draft.hasMessage) await openMessage()

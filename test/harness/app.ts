@@ -39,6 +39,8 @@ interface Options {
   /** True: files are read by themselves; else only by `services.ingestor.tick()`. */
   ingesting?: boolean
   leaseMs?: number
+  /** How long the server waits for its backend, where that matters. */
+  patience?: Pick<NonNullable<Parameters<typeof createServices>[2]>, 'backoffMs' | 'shutMs' | 'idleMs'>
   /** Modules of tools, as TOOLS would name them. */
   tools?: readonly string[]
   /** MCP servers, as the file of MCP_CONFIG would name them. */
@@ -56,7 +58,16 @@ export function aFolder(): string {
 
 /** The server without a socket, on an empty database in memory, with a scripted model behind it. Ends with the test. */
 export async function startApp(options: Options = {}): Promise<Harness> {
-  const { env = {}, started = true, ingesting = false, leaseMs, tools = [], mcp, folder = aFolder() } = options
+  const {
+    env = {},
+    started = true,
+    ingesting = false,
+    leaseMs,
+    patience,
+    tools = [],
+    mcp,
+    folder = aFolder(),
+  } = options
   const backend = await new ScriptedBackend().start()
   const config = readConfig({
     DATABASE_URL: options.folder ? `sqlite:${join(folder, 'assistants.db')}` : 'sqlite::memory:',
@@ -69,7 +80,14 @@ export async function startApp(options: Options = {}): Promise<Harness> {
   // Making it takes seconds, so all tests share one.
   if (config.CODE_INTERPRETER !== 'off') shareSnapshot(folder)
   const time = { now: 1_790_000_000_000 }
-  const overrides = { clock: () => time.now, backoffMs: 1, beatMs: 20, ...(leaseMs !== undefined && { leaseMs }) }
+  const overrides = {
+    clock: () => time.now,
+    backoffMs: 1,
+    shutMs: 1,
+    beatMs: 20,
+    ...patience,
+    ...(leaseMs !== undefined && { leaseMs }),
+  }
   const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
   const loaded = await loadTools(tools, root, logger)
   if (mcp) {
