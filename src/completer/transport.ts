@@ -19,14 +19,14 @@ export async function fetchDirectly(input: string | URL | Request, init: Request
     body: init.body as string | null,
     signal: init.signal ?? null,
   }
-  let answer = await request(url, options)
+  let answer = await send(url, options)
   for (let count = 0; count < maxRedirections && isRedirection(answer); count++) {
     await answer.body.dump()
     const from = url
     url = new URL(String(answer.headers.location), from).href
     // The key is for the backend alone.
     if (new URL(url).origin !== new URL(from).origin) options.headers = withoutKey(options.headers)
-    answer = await request(url, options)
+    answer = await send(url, options)
   }
   const { statusCode, headers, body } = answer
   return {
@@ -38,6 +38,20 @@ export async function fetchDirectly(input: string | URL | Request, init: Request
     text: () => body.text(),
     json: () => body.json(),
   } as unknown as Response
+}
+
+/** undici notices that a signal aborts only once it is connected, for which it may need ten seconds. */
+function send(
+  url: string,
+  options: NonNullable<Parameters<typeof request<null>>[1]> & { signal: AbortSignal | null },
+): Promise<Dispatcher.ResponseData> {
+  const { signal } = options
+  if (!signal) return request(url, options)
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    request(url, options).then(resolve, reject)
+  })
 }
 
 /** Of those that say to send the same again, elsewhere. */
