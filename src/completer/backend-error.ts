@@ -1,5 +1,5 @@
 import OpenAI from 'openai'
-import { CompletionError } from './completer.ts'
+import { CompletionError, keyHeader } from './completer.ts'
 
 /** An answer that did not come, or not to its end. While nothing of it has been passed on, it may be asked for again. */
 export class BrokenOffError extends CompletionError {
@@ -15,8 +15,20 @@ export const isBrokenConnection = (error: unknown): error is Error & { code: str
   'code' in error &&
   typeof error.code === 'string'
 
+/** What to look at when a call fails, as an operator or a client knows it. */
+export interface Place {
+  /** The model as the backend knows it, and as the run has it. */
+  model: string
+  asked?: string | undefined
+  keyIn?: string
+  urlIn?: string
+  /** The key was the client's. */
+  isClientKey?: boolean
+}
+
 /** What a failed call of the backend means to the client of the API. An error of ours stays as it is. */
-export function completionError(error: unknown, model: string): unknown {
+export function completionError(error: unknown, place: Place): unknown {
+  const { model, asked = model, keyIn = 'OPENAI_API_KEY', urlIn = 'OPENAI_BASE_URL', isClientKey = false } = place
   const failed = (code: CompletionError['code'], message: string) =>
     new CompletionError(code, message, { cause: error })
   if (error instanceof CompletionError) return error
@@ -36,13 +48,17 @@ export function completionError(error: unknown, model: string): unknown {
     case 403:
       return failed(
         'server_error',
-        `The model backend refused this server's key. Check OPENAI_API_KEY. It said: ${said}`,
+        isClientKey
+          ? `The model backend refused the key of the header ${keyHeader}. It said: ${said}`
+          : `The model backend refused this server's key. Check ${keyIn}. It said: ${said}`,
       )
-    case 404:
+    case 404: {
+      const name = asked === model ? `'${model}'` : `'${model}', which stands for '${asked}'`
       return failed(
         'server_error',
-        `The model backend does not serve '${model}'. Use a model that GET /v1/models lists, or check OPENAI_BASE_URL. It said: ${said}`,
+        `The model backend does not serve ${name}. Use a model that GET /v1/models lists, or check ${urlIn}. It said: ${said}`,
       )
+    }
     case 429:
       return failed('rate_limit_exceeded', said)
     default:

@@ -8,6 +8,9 @@ import type { ResponseFormat } from '../schemas/tools.ts'
 import type { Usage } from '../schemas/usage.ts'
 import type { Gate, Place } from './gate.ts'
 
+/** The header by which a client brings its own key for a backend. */
+export const keyHeader = 'x-backend-key'
+
 export interface CompletionRequest {
   model: string
   messages: ChatCompletionMessageParam[]
@@ -20,6 +23,8 @@ export interface CompletionRequest {
   reasoning_effort: string | null
   /** What is left of the run's budget. */
   max_completion_tokens: number | null
+  /** The backend's key that the client has brought for the run. */
+  client_key?: string | undefined
 }
 
 export type CompletionChunk =

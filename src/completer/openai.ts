@@ -1,27 +1,45 @@
 import OpenAI from 'openai'
-import type { ChatCompletionCreateParamsStreaming } from 'openai/resources/chat/completions'
 import type { Model } from '../schemas/models.ts'
 import { AnswerReader } from './answer/answer.ts'
 import { errorBody } from './answer/error-object.ts'
 import { defaultIdleMs, type IdleMs, stalled } from './answer/idle.ts'
 import { readAnswer } from './answer/response.ts'
 import { ThinkingModels } from './answer/thinking.ts'
-import { completionError } from './backend-error.ts'
-import type { Completer, CompletionRequest } from './completer.ts'
+import { completionError, type Place } from './backend-error.ts'
+import { type Completer, type CompletionRequest, WindowError } from './completer.ts'
 import { createEmbedder, type Embedder } from './embeddings.ts'
+import { type Abilities, KnownAbilities } from './request/abilities.ts'
+import { paramsOf } from './request/params.ts'
+import { lessonOf } from './request/refusal.ts'
+import { refusedLength, Windows } from './request/windows.ts'
 import { mayRetry, type Patience } from './retry.ts'
 import { fetchDirectly } from './transport.ts'
 
-export interface BackendOptions extends Patience {
+export interface BackendOptions extends Patience, Pick<Place, 'keyIn' | 'urlIn'> {
   baseURL?: string | undefined
   apiKey: string
+  /** Sent with every call. */
+  headers?: Record<string, string>
   /** How long the backend may be silent. How long a call may take in all, the run decides. */
-  idleMs?: IdleMs
+  idleMs?: Partial<IdleMs>
+  /** Hears once of what a model turns out not to be able to do. */
+  onLearned?(model: string, lesson: Partial<Abilities>): void
+}
+
+/** A request with the model by the backend's own name. */
+export interface BackendRequest extends CompletionRequest {
+  /** The name that the run has. */
+  asked?: string
+  /** What the operator says of the model. */
+  can?: Partial<Abilities> | undefined
 }
 
 /** The models that a backend lists, its answers, and the vectors of its embedding models. */
 export interface Backend extends Completer {
   models(): Promise<Model[]>
+  complete(request: BackendRequest, signal: AbortSignal): ReturnType<Completer['complete']>
+  /** `said`: what the operator says it is. */
+  windowOf(model: string, said?: number): Promise<number | undefined>
   /** To be made once and kept: it learns how many texts the backend takes at once. */
   embedder(model: string): Embedder
 }
@@ -33,33 +51,64 @@ class BackendClient extends OpenAI {
   }
 }
 
-export function connect({ baseURL, apiKey, idleMs = defaultIdleMs, ...patience }: BackendOptions): Backend {
+export function connect(options: BackendOptions): Backend {
+  const { baseURL, apiKey, headers = {}, onLearned = () => {}, keyIn, urlIn, maxRetries, backoffMs } = options
   // What the SDK cannot parse it would print, and that is what somebody said.
-  const client = new BackendClient({ baseURL, apiKey, maxRetries: 0, logLevel: 'off', fetch: fetchDirectly })
+  const client = new BackendClient({
+    ...{ baseURL, apiKey, defaultHeaders: headers, maxRetries: 0, logLevel: 'off', fetch: fetchDirectly },
+  })
+  const patience = { maxRetries, backoffMs }
+  const idleMs = { ...defaultIdleMs, ...options.idleMs }
+  const place = { ...(keyIn && { keyIn }), ...(urlIn && { urlIn }) }
   const thinking = new ThinkingModels()
+  const known = new KnownAbilities()
+  const list = async () => (await client.models.list({ timeout: 10_000 })).data
+  const windows = new Windows(list, client.baseURL)
+
+  async function send(params: ReturnType<typeof paramsOf>, key: string | undefined, signal: AbortSignal) {
+    const own = key === undefined ? undefined : { headers: { authorization: `Bearer ${key}` } }
+    return client.chat.completions.create(params, { signal, timeout: idleMs.first, ...own }).asResponse()
+  }
+
+  /** The same without what was refused, if that can be left out; throws what is worth no other try. */
+  function afterRefusal(failure: unknown, model: string, sent: ReturnType<typeof paramsOf>, now: Adapted) {
+    const length = refusedLength(failure)
+    if (length) {
+      if (length.tokens !== undefined) windows.learn(model, length.tokens)
+      throw new WindowError((failure as Error).message.replace(/^\d{3} /, ''), length.tokens, { cause: failure })
+    }
+    const lesson = lessonOf(failure, sent, now.can, now.lessons)
+    return lesson && { can: { ...now.can, ...lesson }, lessons: { ...now.lessons, ...lesson } }
+  }
 
   return {
     async models() {
-      const { data } = await client.models.list({ timeout: 10_000 })
+      const data = await list()
       // Some backends add keys of their own, or leave out `created`.
-      return data.map(({ id, created = 0, owned_by = 'backend' }) => ({ id, object: 'model', created, owned_by }))
+      const models = data.map(({ id, created = 0, owned_by = 'backend' }) => ({
+        ...{ id, object: 'model' as const, created, owned_by },
+      }))
+      windows.see(data)
+      return models
     },
 
-    windowOf: async () => undefined,
+    windowOf: (model, said) => windows.of(model, said),
 
-    embedder: (model) => createEmbedder(client, model, patience),
+    embedder: (model) => createEmbedder(client, { ...place, model }, patience),
 
-    async *complete(request, signal, place) {
-      for (let attempt = 0; ; attempt++) {
+    async *complete(request, signal, taken) {
+      const { model, client_key } = request
+      let adapted: Adapted = { can: known.of(model, request.can), lessons: {} }
+      let params = paramsOf(request, adapted.can)
+      for (let attempt = 0; ; ) {
         let begun = false
         try {
-          const { model } = request
-          const response = await client.chat.completions
-            .create(paramsOf(request), { signal, timeout: idleMs.first })
-            .asResponse()
+          const response = await send(params, client_key, signal)
           const answer = new AnswerReader(request, thinking.areOpened(model))
           for await (const chunk of readAnswer(response, answer, idleMs)) {
-            if (!begun) place?.answered()
+            if (!begun) taken?.answered()
+            // What did not help was no lesson.
+            if (!begun && known.learn(model, adapted.lessons)) onLearned(model, adapted.lessons)
             begun = true
             yield chunk
           }
@@ -69,8 +118,13 @@ export function connect({ baseURL, apiKey, idleMs = defaultIdleMs, ...patience }
         } catch (error) {
           signal.throwIfAborted()
           const failure = error instanceof OpenAI.APIConnectionTimeoutError ? stalled(idleMs.first) : error
-          if (begun || !(await mayRetry(failure, attempt, patience, signal, place))) {
-            throw completionError(failure, request.model)
+          const next = begun ? undefined : afterRefusal(failure, model, params, adapted)
+          if (next) {
+            adapted = next
+            params = paramsOf(request, adapted.can)
+          } else if (begun || !(await mayRetry(failure, attempt++, patience, signal, taken))) {
+            const { asked } = request
+            throw completionError(failure, { ...place, model, asked, isClientKey: client_key !== undefined })
           }
         }
       }
@@ -78,22 +132,8 @@ export function connect({ baseURL, apiKey, idleMs = defaultIdleMs, ...patience }
   }
 }
 
-function paramsOf(request: CompletionRequest): ChatCompletionCreateParamsStreaming {
-  const { tools, tool_choice, parallel_tool_calls, response_format, reasoning_effort, max_completion_tokens } = request
-  return {
-    model: request.model,
-    messages: request.messages,
-    temperature: request.temperature,
-    top_p: request.top_p,
-    ...(tools.length > 0 && { tools, tool_choice, parallel_tool_calls }),
-    ...(response_format !== 'auto' && {
-      response_format: response_format as ChatCompletionCreateParamsStreaming['response_format'],
-    }),
-    ...(reasoning_effort !== null && {
-      reasoning_effort: reasoning_effort as ChatCompletionCreateParamsStreaming['reasoning_effort'],
-    }),
-    ...(max_completion_tokens !== null && { max_completion_tokens }),
-    stream: true,
-    stream_options: { include_usage: true },
-  }
+/** How a call is put, and what refusals of it have taught. */
+interface Adapted {
+  can: Abilities
+  lessons: Partial<Abilities>
 }

@@ -24,8 +24,8 @@ export async function fetchDirectly(input: string | URL | Request, init: Request
     await answer.body.dump()
     const from = url
     url = new URL(String(answer.headers.location), from).href
-    // The key is for the backend alone.
-    if (new URL(url).origin !== new URL(from).origin) options.headers = withoutKey(options.headers)
+    // The key is for the backend alone, and may be in any header.
+    if (new URL(url).origin !== new URL(from).origin) options.headers = withoutKeys(options.headers)
     answer = await send(url, options)
   }
   const { statusCode, headers, body } = answer
@@ -58,8 +58,11 @@ function send(
 const isRedirection = ({ statusCode, headers }: Dispatcher.ResponseData) =>
   (statusCode === 307 || statusCode === 308) && headers.location !== undefined
 
-function withoutKey(headers: Headers): Headers {
-  const rest = new Headers(headers)
-  rest.delete('authorization')
+function withoutKeys(headers: Headers): Headers {
+  const rest = new Headers()
+  for (const name of ['accept', 'content-type', 'user-agent']) {
+    const value = headers.get(name)
+    if (value !== null) rest.set(name, value)
+  }
   return rest
 }

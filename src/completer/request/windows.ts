@@ -1,0 +1,125 @@
+import { APIError } from 'openai'
+import { isRecord } from '../answer/raw.ts'
+import { hostedWindow } from './abilities.ts'
+
+/** A run waits no longer than this for a backend to list its models. */
+const patienceMs = 2000
+const staleMs = 300_000
+const maxModels = 1000
+
+/** How many tokens the models of one backend take, prompt and answer together. */
+export class Windows {
+  readonly #list: () => Promise<unknown[]>
+  readonly #isOpenAI: boolean
+  #listed = new Map<string, number>()
+  /** Of the only model there is: a server of one model answers to any name. */
+  #only: number | undefined
+  readonly #refused = new Map<string, number>()
+  #first: Promise<void> | undefined
+  #askedAt = 0
+
+  /** `list`: the models as the backend lists them. */
+  constructor(list: () => Promise<unknown[]>, baseURL: string) {
+    this.#list = list
+    this.#isOpenAI = /(?:^|\.)openai\.(?:com|azure\.com)$/.test(URL.parse(baseURL)?.hostname ?? '')
+  }
+
+  /** `said`: by the operator, who knows best; but for a backend that has refused as much. Rejects never. */
+  async of(model: string, said?: number): Promise<number | undefined> {
+    const refused = this.#refused.get(model)
+    const known = said ?? (await this.#listedFor(model)) ?? (this.#isOpenAI ? hostedWindow(model) : undefined)
+    return known !== undefined && refused !== undefined ? Math.min(known, refused) : (refused ?? known)
+  }
+
+  /** Keeps it until the next start. */
+  learn(model: string, window: number) {
+    if (this.#refused.size >= maxModels) this.#refused.clear()
+    this.#refused.set(model, window)
+  }
+
+  /** Takes a list that was asked for anyway. */
+  see(entries: readonly unknown[]) {
+    this.#listed = new Map()
+    for (const entry of entries) {
+      const window = windowIn(entry)
+      if (isRecord(entry) && window !== undefined) this.#listed.set(String(entry.id), window)
+    }
+    this.#only = entries.length === 1 ? windowIn(entries[0]) : undefined
+    this.#askedAt = Date.now()
+  }
+
+  async #listedFor(model: string): Promise<number | undefined> {
+    if (this.#first && Date.now() - this.#askedAt > staleMs) void this.#ask()
+    // Over once and for all, so that a backend that does not answer delays no more than the first runs.
+    this.#first ??= within(patienceMs, this.#ask())
+    await this.#first
+    return this.#listed.get(model) ?? this.#only
+  }
+
+  async #ask() {
+    this.#askedAt = Date.now()
+    try {
+      this.see(await this.#list())
+    } catch {
+      // Then it is not known. Whoever asks for the list itself hears of it.
+    }
+  }
+}
+
+async function within(ms: number, work: Promise<void>) {
+  const late = Promise.withResolvers<void>()
+  const timer = setTimeout(late.resolve, ms)
+  await Promise.race([work, late.promise])
+  clearTimeout(timer)
+}
+
+/**
+ * The window in an entry of a list: of LM Studio as the model is loaded, vLLM, llama.cpp as it runs, OpenRouter's
+ * provider and OpenRouter itself, Groq, Mistral. What a model was trained for (`n_ctx_train`) is not what it is run with.
+ */
+function windowIn(entry: unknown): number | undefined {
+  if (!isRecord(entry)) return undefined
+  const inner = (key: string) => (isRecord(entry[key]) ? entry[key] : {})
+  const told = [
+    entry.loaded_context_length,
+    entry.max_model_len,
+    inner('meta').n_ctx,
+    inner('top_provider').context_length,
+    entry.context_length,
+    entry.context_window,
+    entry.max_context_length,
+  ]
+  return told.find((value) => typeof value === 'number' && value > 0) as number | undefined
+}
+
+const count = '([\\d,_]+)'
+/** Of OpenAI, vLLM, OpenRouter and DeepSeek; xAI; LM Studio; llama.cpp; LM Studio; Anthropic; Gemini; Mistral; SGLang; OpenAI since GPT-5; TGI; llama-cpp-python. */
+const tooLong: readonly RegExp[] = [
+  `maximum (?:context|prompt|model) length (?:is|of)(?: only)? ${count}`,
+  `context length (?:is|of)(?: only)? ${count}`,
+  `available context size \\(${count} tokens`,
+  `n_keep: ?\\d+ ?>= ?n_ctx: ?${count}`,
+  `prompt is too long: \\d+ tokens > ${count} maximum`,
+  `input token count[^.]{0,30}exceeds the maximum number of tokens allowed \\(${count}`,
+  `too large for model with ${count} maximum context length`,
+  `longer than the model's context length \\(${count} tokens`,
+  `tokens exceed the configured limit of ${count} tokens`,
+  `must (?:be <=|have less than) ${count}(?: tokens)?\\. Given`,
+  `exceed context window of ${count}`,
+].map((pattern) => new RegExp(pattern, 'i'))
+const tooLongSomehow =
+  /(?:prompt|input|messages?) (?:is|are) too long|context[ _]length[ _]exceeded|exceeds? the (?:available |model's )?context (?:size|length|window)|greater than the context length/i
+
+/** What an error says about a prompt that was too long; `tokens`: the window. Undefined if it is about anything else. */
+export function refusedLength(error: unknown): { tokens: number | undefined } | undefined {
+  if (!(error instanceof APIError) || ![400, 413, 422, 500].includes(Number(error.status))) return undefined
+  const { message } = error
+  const body: unknown = error.error
+  const n_ctx = isRecord(body) && typeof body.n_ctx === 'number' ? body.n_ctx : undefined
+  for (const pattern of tooLong) {
+    const tokens = Number(pattern.exec(message)?.[1]?.replace(/[,_]/g, ''))
+    if (tokens > 0) return { tokens }
+  }
+  const isNamed = error.code === 'context_length_exceeded' || error.type === 'exceed_context_size_error'
+  return isNamed || tooLongSomehow.test(message) ? { tokens: n_ctx } : undefined
+}
