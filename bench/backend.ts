@@ -10,6 +10,10 @@ const server = createServer((request, response) => {
     response.end('{}')
     return
   }
+  if (request.method === 'GET') {
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"object":"list","data":[]}')
+    return
+  }
   let body = ''
   request.setEncoding('utf8')
   request.on('data', (text) => {

@@ -12,6 +12,8 @@ const Environment = Type.Object({
   SQLITE_SYNCHRONOUS: Type.Union([Type.Literal('NORMAL'), Type.Literal('FULL')], { default: 'NORMAL' }),
   OPENAI_BASE_URL: Type.Optional(Type.String({ pattern: '^https?://.', meaning: 'an http:// or https:// URL' })),
   OPENAI_API_KEY: Type.Optional(Type.String()),
+  MODELS: Type.Optional(Type.String()),
+  BACKENDS_CONFIG: Type.Optional(Type.String()),
   EMBEDDING_MODEL: Type.Optional(Type.String()),
   API_KEYS: Type.Optional(Type.String()),
   TOOLS: Type.Optional(Type.String()),
@@ -40,11 +42,13 @@ const Environment = Type.Object({
   SHUTDOWN_SECONDS: Whole({ minimum: 0, maximum: 600, default: 8 }),
 })
 
-export interface Config extends Omit<Static<typeof Environment>, 'API_KEYS' | 'TOOLS'> {
+export interface Config extends Omit<Static<typeof Environment>, 'API_KEYS' | 'TOOLS' | 'MODELS'> {
   /** Empty: development mode, in which any key is good. */
   API_KEYS: string[]
   /** Paths of modules. */
   TOOLS: string[]
+  /** Names of models, each with what it is called at the backend. */
+  MODELS: [string, string][]
 }
 
 /** What is wrong with the configuration, in a sentence that names the variable. */
@@ -57,7 +61,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     const value = env[name]?.trim()
     raw[name] = value ? readValue(name, schema, value) : schema.default
   }
-  const { API_KEYS, TOOLS, ...values } = raw as Static<typeof Environment>
+  const { API_KEYS, TOOLS, MODELS, ...values } = raw as Static<typeof Environment>
   const keys = listIn(API_KEYS)
   if (API_KEYS !== undefined && keys.length === 0)
     throw new ConfigError('API_KEYS names no key; leave it out or list keys with commas between them.')
@@ -66,7 +70,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       `HOST is '${values.HOST}', which others can reach, but API_KEYS names no key: set API_KEYS, or leave HOST at 127.0.0.1.`,
     )
   }
-  return { ...values, API_KEYS: keys, TOOLS: listIn(TOOLS) }
+  return { ...values, API_KEYS: keys, TOOLS: listIn(TOOLS), MODELS: listIn(MODELS).map(pairIn) }
 }
 
 /** What stands between commas. */
@@ -75,6 +79,12 @@ const listIn = (text = '') =>
     .split(',')
     .map((item) => item.trim())
     .filter(Boolean)
+
+function pairIn(text: string): [string, string] {
+  const [, name, model] = /^([^=\s]+)\s*=\s*(\S+)$/.exec(text) ?? []
+  if (name && model) return [name, model]
+  throw new ConfigError(`MODELS must be pairs such as gpt-4o=qwen3:4b with commas between them, not '${text}'.`)
+}
 
 function readValue(name: string, schema: TSchema, text: string): unknown {
   const value = schema.type === 'integer' && /^-?\d{1,9}$/.test(text) ? Number(text) : text

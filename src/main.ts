@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { pino } from 'pino'
+import { readBackends } from './completer/backends-config.ts'
 import { ConfigError, readConfig } from './config.ts'
 import { serve } from './server.ts'
 import { createServices } from './services.ts'
@@ -30,6 +31,7 @@ const config = await orExit(() => readConfig(process.env))
 const logger = pino({ level: config.LOG_LEVEL }, await logTo(process.stdout.isTTY))
 
 const folder = process.cwd()
+const backends = await orExit(() => readBackends(config, folder, process.env))
 const mcp = await orExit(async () => {
   if (!config.MCP_CONFIG) return undefined
   // The SDK takes a tenth of a second and 30 MiB.
@@ -38,7 +40,7 @@ const mcp = await orExit(async () => {
 })
 const services = await orExit(async () => {
   const tools = await loadTools(config.TOOLS, folder, logger)
-  return createServices(config, logger, { tools: [...tools, ...(mcp?.tools ?? [])] })
+  return createServices(config, logger, { backends, tools: [...tools, ...(mcp?.tools ?? [])] })
 })
 const server = await serve(services)
 // V8's own value, which boot.js takes back while modules load: memory may grow with the work from here on.
@@ -47,8 +49,8 @@ setFlagsFromString('--semi-space-growth-factor=2')
 if (config.API_KEYS.length === 0) {
   logger.warn('development mode: API_KEYS names no key, so any bearer key is good; only this machine can connect')
 }
-if (!config.OPENAI_BASE_URL && !config.OPENAI_API_KEY) {
-  logger.warn("no model backend: OPENAI_BASE_URL is not set, so only the model 'demo' answers")
+if (backends.backends.length === 0) {
+  logger.warn("no model backend: neither OPENAI_BASE_URL nor BACKENDS_CONFIG is set, so only the model 'demo' answers")
 }
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {

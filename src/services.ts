@@ -4,13 +4,14 @@ import type { Logger } from 'pino'
 import { createFolderBlobs } from './blobs.ts'
 import { type Clock, seconds } from './clock.ts'
 import type { IdleMs } from './completer/answer/idle.ts'
+import { type Backends, singleBackend } from './completer/backends-config.ts'
 import { createCatalog, type ModelCatalog } from './completer/catalog.ts'
 import { createDemoCompleter } from './completer/demo.ts'
 import type { Embedder } from './completer/embeddings.ts'
 import { loadCounter } from './completer/encodings.ts'
-import { createGate } from './completer/gate.ts'
-import type { Backend } from './completer/openai.ts'
-import { createRoutingCompleter, type GatedBackend } from './completer/routing.ts'
+import { createLazyBackend } from './completer/lazy-backend.ts'
+import { createRoutes, createRoutingCompleter, type FindRoute } from './completer/routing.ts'
+import { isExact } from './completer/rules.ts'
 import type { Config } from './config.ts'
 import { ApiError } from './errors.ts'
 import { createBus, type EventBus } from './events/bus.ts'
@@ -59,6 +60,8 @@ export interface Services {
 interface Overrides {
   /** Tools of the operator's, beside the built-in ones. */
   tools?: readonly ServerTool[]
+  /** What BACKENDS_CONFIG has; without it, the single backend of the configuration. */
+  backends?: Backends
   clock?: Clock
   /** The wait before the first retry of a model call. */
   backoffMs?: number
@@ -73,24 +76,35 @@ interface Overrides {
 export function createServices(config: Config, logger: Logger, overrides: Overrides = {}): Services {
   const {
     tools = [],
+    backends: { backends: settings, rules } = singleBackend(config),
     clock = Date.now,
     leaseMs = config.RUN_LEASE_SECONDS * 1000,
     beatMs = Math.min(1000, leaseMs / 3),
   } = overrides
+  const { backoffMs = 500, shutMs = 1000, idleMs } = overrides
+  const patience = { backoffMs, shutMs, idleMs }
   const store = openStore(config, clock)
   const bus = createBus()
   const recorder = createRecorder(store, bus)
 
-  const backend = backendOf(config, logger, overrides, () => executor.wake())
-  const completer = createRoutingCompleter(createDemoCompleter(), backend)
-  const catalog = createCatalog(backend && (async () => (await backend.connected()).models()), (error) =>
-    logger.warn(error, 'the backend does not list its models'),
+  const backends = settings.map((one) =>
+    createLazyBackend(one, {
+      ...{ ...patience, logger, onFree: () => executor.wake() },
+      // A backend that is silent must not have all hands.
+      concurrency: Math.max(1, Math.floor(config.RUN_CONCURRENCY / settings.length)),
+    }),
   )
+  const find = createRoutes(rules, backends)
+  const completer = createRoutingCompleter(createDemoCompleter(), find, backends)
+  const catalog = createCatalog({
+    ...{ backends, rules, find },
+    onError: (error, backend) => logger.warn({ err: error, backend }, 'a backend does not list its models'),
+  })
 
   const blobs = createFolderBlobs(config.DATA_DIR)
   const retrieval = createRetrievalServices({
     ...{ config, logger, store, blobs, clock, leaseMs, beatMs },
-    embedder: embedderOf(config, backend),
+    embedder: embedderOf(config, find),
   })
   const { index, ingestor, retriever } = retrieval
   const fileSearch = createFileSearch({
@@ -158,9 +172,9 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
   })
   const resources = createResources(store, ingestor, clock)
   const customTypes = customTypesOf(ours)
-  const settings = { expirySeconds: config.RUN_EXPIRY_SECONDS, customTypes }
+  const runSettings = { expirySeconds: config.RUN_EXPIRY_SECONDS, customTypes }
   const runs = createRunService({
-    ...{ store, recorder, bus, executor, resources, clock, settings },
+    ...{ store, recorder, bus, executor, resources, clock, settings: runSettings },
     onThreadDeleted: (thread_id) => codeSandbox.endSession(thread_id),
   })
   const vectorStores = createVectorStoreService({ store, index, ingestor, retriever, clock })
@@ -176,43 +190,15 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
   }
 }
 
-function embedderOf({ EMBEDDING_MODEL: model }: Config, backend: GatedBackend<Backend> | undefined) {
-  if (!model || !backend) return undefined
+/** The rule of that very name may have another one for it; `*` and its like mean models that chat. */
+function embedderOf({ EMBEDDING_MODEL: name }: Config, find: FindRoute) {
+  const route = name ? find(name) : undefined
+  if (!name || !route) return undefined
+  const model = isExact(route.rule) ? route.model : name
   let embedder: Promise<Embedder> | undefined
   return () => {
-    embedder ??= backend.connected().then((connected) => connected.embedder(model))
+    embedder ??= route.backend.connected().then((backend) => backend.embedder(model))
     return embedder
-  }
-}
-
-/** The model backend, and the gate before it, which says when it is free again. */
-function backendOf(
-  config: Config,
-  logger: Logger,
-  { backoffMs = 500, shutMs = 1000, idleMs }: Overrides,
-  onFree: () => void,
-): GatedBackend<Backend> | undefined {
-  const { OPENAI_BASE_URL: baseURL, OPENAI_API_KEY: key, BACKEND_RETRIES: maxRetries } = config
-  if (!baseURL && !key) return undefined
-  // Local backends want no key, but the SDK wants one.
-  const options = { baseURL, apiKey: key ?? 'none', maxRetries, backoffMs, ...(idleMs && { idleMs }) }
-  let backend: Promise<Backend> | undefined
-  return {
-    // The openai package takes time and memory to load: not before there is something to ask.
-    connected() {
-      backend ??= import('./completer/openai.ts').then(({ connect }) => connect(options))
-      return backend
-    },
-    gate: createGate({
-      concurrency: config.BACKEND_CONCURRENCY ?? config.RUN_CONCURRENCY,
-      ...{ shutMs, onFree },
-      onShut(ms, why) {
-        const line = { wait_ms: Math.round(ms) }
-        if (why === 'failing') logger.warn(line, 'the model backend fails; runs wait before it is asked again')
-        else logger.info(line, 'the model backend asks to wait; runs wait before it is asked again')
-      },
-      onRecovered: () => logger.info('the model backend answers again'),
-    }),
   }
 }
 

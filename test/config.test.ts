@@ -22,6 +22,8 @@ test('nothing needs to be configured', () => {
     SQLITE_SYNCHRONOUS: 'NORMAL',
     OPENAI_BASE_URL: undefined,
     OPENAI_API_KEY: undefined,
+    MODELS: [],
+    BACKENDS_CONFIG: undefined,
     EMBEDDING_MODEL: undefined,
     BACKEND_CONCURRENCY: undefined,
     API_KEYS: [],
@@ -112,6 +114,18 @@ describe('each variable is read, and a bad value is refused in a sentence that n
     for (const bad of [',', ' , ,']) {
       expect(flawOf({ API_KEYS: bad })).toBe(
         'API_KEYS names no key; leave it out or list keys with commas between them.',
+      )
+    }
+  })
+
+  test('MODELS', () => {
+    expect(readConfig({ MODELS: 'gpt-4o=qwen3:4b, gpt-4* = org/other ,' }).MODELS).toEqual([
+      ['gpt-4o', 'qwen3:4b'],
+      ['gpt-4*', 'org/other'],
+    ])
+    for (const bad of ['gpt-4o', '=qwen3:4b', 'gpt-4o=', 'gpt 4=a', 'a=b c', 'a=b=c d']) {
+      expect(flawOf({ MODELS: bad })).toBe(
+        `MODELS must be pairs such as gpt-4o=qwen3:4b with commas between them, not '${bad}'.`,
       )
     }
   })

@@ -1,15 +1,17 @@
 import { expect, test } from 'vitest'
-import { outputOf, startServer } from './examples/programs.ts'
+import { onlyModel, outputOf, startServer } from './examples/programs.ts'
 import type { Turn } from './harness/backend.ts'
+
+const example = (name: string) => new URL(`./examples/${name}.ts`, import.meta.url)
 
 const pieces = ['Jane, ', '3x + 11 = 14', ' gives x = 1.']
 const answer = pieces.join('')
 const solve: Turn = ({ text }) => text(...pieces)
 
-async function run(example: URL, ...turns: Turn[]) {
+async function run(program: URL, ...turns: Turn[]) {
   const { backend, url } = await startServer()
   backend.turns.push(...turns)
-  return { backend, printed: await outputOf(process.execPath, [example.pathname], url) }
+  return { backend, printed: await outputOf(process.execPath, [program.pathname], url) }
 }
 
 /** The names of the events in the order in which the program printed them; runs of deltas count once. */
@@ -30,7 +32,7 @@ const answering = [
 ]
 
 test('the polling example prints the run as completed and both messages, the newest first', async () => {
-  const { backend, printed } = await run(new URL('./examples/assistants.ts', import.meta.url), solve)
+  const { backend, printed } = await run(example('assistants'), solve)
   expect(printed).toMatch(/^Created Assistant with Id: asst_\w{24}\nCreated thread with Id: thread_\w{24}\n/)
   expect(printed).toContain('Run finished with status: completed\n')
   expect([...printed.matchAll(/role: '(\w+)'/g)].map(([, role]) => role)).toEqual(['assistant', 'user'])
@@ -51,7 +53,7 @@ test('the polling example prints the run as completed and both messages, the new
 })
 
 test('the streaming example prints each event, the growing text and the final run', async () => {
-  const { printed } = await run(new URL('./examples/assistant-stream.ts', import.meta.url), solve)
+  const { printed } = await run(example('assistant-stream'), solve)
   expect(eventsIn(printed)).toEqual(['thread.run.created', 'thread.run.queued', 'thread.run.in_progress', ...answering])
   const grown = [...printed.matchAll(/^\{ value: '(.*)', annotations: \[\] \}$/gm)].map(([, text]) => text)
   expect(grown).toEqual(['Jane, ', 'Jane, 3x + 11 = 14', answer])
@@ -59,14 +61,14 @@ test('the streaming example prints each event, the growing text and the final ru
 })
 
 test('the raw streaming example prints the text and nothing else', async () => {
-  const { printed } = await run(new URL('./examples/assistant-stream-raw.ts', import.meta.url), solve)
+  const { printed } = await run(example('assistant-stream-raw'), solve)
   expect(printed).toBe(`${answer}\n`)
 })
 
 test('the function calling example submits its outputs from within the handler and prints the second stream', async () => {
   const place = '{"location":"San Francisco, CA"}'
   const { backend, printed } = await run(
-    new URL('./examples/assistant-function-stream.ts', import.meta.url),
+    example('assistant-function-stream'),
     ({ calls }) =>
       calls({ name: 'getCurrentTemperature', arguments: place }, { name: 'getRainProbability', arguments: place }),
     ({ text }) => text('57 degrees, ', 'and rain is unlikely.'),
@@ -89,4 +91,26 @@ test('the function calling example submits its outputs from within the handler a
     { role: 'tool', tool_call_id: expect.stringMatching(/^call_/), content: '57' },
     { role: 'tool', tool_call_id: expect.stringMatching(/^call_/), content: '0.06' },
   ])
+})
+
+test('the examples ask for gpt-4o, and run as they are on a backend that knows its model by another name only', async () => {
+  const { backend, url } = await startServer({ MODELS: 'gpt-4o=qwen3:4b' })
+  const place = '{"location":"San Francisco, CA"}'
+  backend.turns = onlyModel('qwen3:4b', [
+    ...[solve, solve, solve],
+    ({ calls }) => calls({ name: 'getCurrentTemperature', arguments: place }),
+    solve,
+  ])
+  const completed = {
+    assistants: 'Run finished with status: completed',
+    'assistant-stream': answer,
+    'assistant-stream-raw': answer,
+    'assistant-function-stream': "event: 'thread.run.completed'",
+  }
+  for (const [name, text] of Object.entries(completed)) {
+    const printed = await outputOf(process.execPath, [example(name).pathname], url)
+    expect(printed, name).toContain(text)
+    expect(printed, name).not.toContain('qwen3')
+  }
+  expect(backend.requests.map(({ model }) => model)).toEqual(Array(5).fill('qwen3:4b'))
 })

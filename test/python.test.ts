@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { outputOf, startServer } from './examples/programs.ts'
+import { onlyModel, outputOf, startServer } from './examples/programs.ts'
 import type { Turn } from './harness/backend.ts'
 
 const python = process.env.PYTHON || 'python3'
@@ -84,6 +84,18 @@ describe.runIf(isThere)(`the Python SDK (needs the openai package in '${python}'
       calls({ name: 'get_rain_probability', arguments: '{}' })
     })
     expect(printed.match(/^tool call done > .*$/gm)).toEqual(['tool call done > get_rain_probability'])
+  })
+
+  test('the examples ask for gpt-4o, and run on a backend that knows its model by another name only', async () => {
+    const { backend, url } = await startServer({ MODELS: 'gpt-4*=qwen3:4b' })
+    const weather: Turn = ({ calls }) => calls({ name: 'get_rain_probability', arguments: '{}' })
+    backend.turns = onlyModel('qwen3:4b', [solve, solve, weather, solve])
+    for (const name of ['assistants.py', 'assistant_stream.py', 'assistant_function_stream.py']) {
+      const file = new URL(`./examples/${name}`, import.meta.url).pathname
+      const printed = await outputOf(python, ['-W', 'ignore::DeprecationWarning', file], url)
+      expect(printed, name).toContain(answer)
+    }
+    expect(backend.requests.map(({ model }) => model)).toEqual(Array(4).fill('qwen3:4b'))
   })
 
   test('the poll helpers of files and batches end, for failing and cancelled files too', {

@@ -8,6 +8,7 @@ import { ThinkingModels } from './answer/thinking.ts'
 import { completionError, type Place } from './backend-error.ts'
 import { type Completer, type CompletionRequest, WindowError } from './completer.ts'
 import { createEmbedder, type Embedder } from './embeddings.ts'
+import type { Place } from './gate.ts'
 import { type Abilities, KnownAbilities } from './request/abilities.ts'
 import { paramsOf } from './request/params.ts'
 import { lessonOf } from './request/refusal.ts'
@@ -37,7 +38,7 @@ export interface BackendRequest extends CompletionRequest {
 /** The models that a backend lists, its answers, and the vectors of its embedding models. */
 export interface Backend extends Completer {
   models(): Promise<Model[]>
-  complete(request: BackendRequest, signal: AbortSignal): ReturnType<Completer['complete']>
+  complete(request: BackendRequest, signal: AbortSignal, place?: Place): ReturnType<Completer['complete']>
   /** `said`: what the operator says it is. */
   windowOf(model: string, said?: number): Promise<number | undefined>
   /** To be made once and kept: it learns how many texts the backend takes at once. */

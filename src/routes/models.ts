@@ -8,7 +8,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox<{ catalog: ModelCatalog }> =
   // A wildcard, since ids such as `org/model` have slashes.
   app.get('/models/*', { schema: { params: Type.Object({ '*': Type.String() }) } }, async ({ params }) => {
     const id = params['*']
-    const model = (await catalog.list()).find((one) => one.id === id)
+    const model = await catalog.find(id)
     if (!model)
       throw new ApiError(404, `The model '${id}' does not exist.`, { param: 'model', code: 'model_not_found' })
     return model

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -7,6 +7,7 @@ import OpenAI from 'openai'
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
 import { buildApp } from '../../src/app.ts'
+import { readBackends } from '../../src/completer/backends-config.ts'
 import { readConfig } from '../../src/config.ts'
 import { createServices, type Services } from '../../src/services.ts'
 import { loadTools } from '../../src/tools/custom.ts'
@@ -41,6 +42,10 @@ interface Options {
   leaseMs?: number
   /** How long the server waits for its backend, where that matters. */
   patience?: Pick<NonNullable<Parameters<typeof createServices>[2]>, 'backoffMs' | 'shutMs' | 'idleMs'>
+  /** The file of BACKENDS_CONFIG, for the scripted backend at this address. */
+  backends?: (url: string) => object
+  /** Gets what is logged from warnings on. */
+  lines?: object[]
   /** Modules of tools, as TOOLS would name them. */
   tools?: readonly string[]
   /** MCP servers, as the file of MCP_CONFIG would name them. */
@@ -69,18 +74,23 @@ export async function startApp(options: Options = {}): Promise<Harness> {
     folder = aFolder(),
   } = options
   const backend = await new ScriptedBackend().start()
+  const file = join(folder, 'backends.json')
+  if (options.backends) writeFileSync(file, JSON.stringify(options.backends(backend.url)))
   const config = readConfig({
     DATABASE_URL: options.folder ? `sqlite:${join(folder, 'assistants.db')}` : 'sqlite::memory:',
     OPENAI_BASE_URL: backend.url,
     OPENAI_API_KEY: 'sk-backend',
     DATA_DIR: folder,
     CODE_INTERPRETER: 'off',
+    ...(options.backends && { BACKENDS_CONFIG: file }),
     ...env,
   })
   // Making it takes seconds, so all tests share one.
   if (config.CODE_INTERPRETER !== 'off') shareSnapshot(folder)
   const time = { now: 1_790_000_000_000 }
+  const backends = await readBackends(config, root, env)
   const overrides = {
+    backends,
     clock: () => time.now,
     backoffMs: 1,
     shutMs: 1,
@@ -88,7 +98,10 @@ export async function startApp(options: Options = {}): Promise<Harness> {
     ...patience,
     ...(leaseMs !== undefined && { leaseMs }),
   }
-  const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
+  const { lines } = options
+  const logger = lines
+    ? pino({ level: 'warn' }, { write: (line) => void lines.push(JSON.parse(line)) })
+    : pino({ level: process.env.TEST_LOG ?? 'silent' })
   const loaded = await loadTools(tools, root, logger)
   if (mcp) {
     const { connectMcp } = await import('../../src/tools/mcp.ts')

@@ -60,6 +60,11 @@ export class ScriptedBackend {
   readonly embeddingRequests: EmbeddingCreateParams[] = []
   embeddingTurns: EmbeddingTurn[] = []
   otherwiseEmbed: EmbeddingTurn = ({ vectors }) => vectors()
+  /** What it lists. A Promise that never resolves: it does not answer. */
+  models: object | Promise<object> = {
+    object: 'list',
+    data: [{ id: 'org/scripted', object: 'model', created: 1, owned_by: 'test' }],
+  }
   readonly #server = createServer((request, response) => this.#answer(request, response))
   #waiting: (() => void)[] = []
 
@@ -84,13 +89,9 @@ export class ScriptedBackend {
 
   async #answer(request: IncomingMessage, response: ServerResponse) {
     if (request.url?.endsWith('/models')) {
+      const models = JSON.stringify(await this.models)
       response.setHeader('content-type', 'application/json')
-      response.end(
-        JSON.stringify({
-          object: 'list',
-          data: [{ id: 'org/scripted', object: 'model', created: 1, owned_by: 'test' }],
-        }),
-      )
+      response.end(models)
       return
     }
     const parts: Buffer[] = []
