@@ -16,7 +16,7 @@ export const isBrokenConnection = (error: unknown): error is Error & { code: str
   typeof error.code === 'string'
 
 /** What to look at when a call fails, as an operator or a client knows it. */
-export interface Place {
+export interface Whereabouts {
   /** The model as the backend knows it, and as the run has it. */
   model: string
   asked?: string | undefined
@@ -27,8 +27,8 @@ export interface Place {
 }
 
 /** What a failed call of the backend means to the client of the API. An error of ours stays as it is. */
-export function completionError(error: unknown, place: Place): unknown {
-  const { model, asked = model, keyIn = 'OPENAI_API_KEY', urlIn = 'OPENAI_BASE_URL', isClientKey = false } = place
+export function completionError(error: unknown, whereabouts: Whereabouts): unknown {
+  const { model, asked = model, keyIn = 'OPENAI_API_KEY', urlIn = 'OPENAI_BASE_URL', isClientKey = false } = whereabouts
   const failed = (code: CompletionError['code'], message: string) =>
     new CompletionError(code, message, { cause: error })
   if (error instanceof CompletionError) return error

@@ -1,6 +1,6 @@
 import OpenAI from 'openai'
 import type { CreateEmbeddingResponse } from 'openai/resources/embeddings'
-import { completionError, type Place } from './backend-error.ts'
+import { completionError, type Whereabouts } from './backend-error.ts'
 import { CompletionError } from './completer.ts'
 import { mayRetry, type Patience } from './retry.ts'
 
@@ -28,8 +28,8 @@ interface Vectors {
   atOnce: boolean
 }
 
-export function createEmbedder(client: OpenAI, place: Place, patience: Patience): Embedder {
-  const { model } = place
+export function createEmbedder(client: OpenAI, whereabouts: Whereabouts, patience: Patience): Embedder {
+  const { model } = whereabouts
   // Many backends take fewer texts at once than the hosted service, and do not say how many.
   let mostTexts = batchTexts
 
@@ -90,7 +90,7 @@ export function createEmbedder(client: OpenAI, place: Place, patience: Patience)
       } catch (error) {
         failed.abort(error)
         signal.throwIfAborted()
-        throw completionError(error, place)
+        throw completionError(error, whereabouts)
       }
     },
   }

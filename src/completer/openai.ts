@@ -5,7 +5,7 @@ import { errorBody } from './answer/error-object.ts'
 import { defaultIdleMs, type IdleMs, stalled } from './answer/idle.ts'
 import { readAnswer } from './answer/response.ts'
 import { ThinkingModels } from './answer/thinking.ts'
-import { completionError, type Place } from './backend-error.ts'
+import { completionError, type Whereabouts } from './backend-error.ts'
 import { type Completer, type CompletionRequest, WindowError } from './completer.ts'
 import { createEmbedder, type Embedder } from './embeddings.ts'
 import type { Place } from './gate.ts'
@@ -16,7 +16,7 @@ import { refusedLength, Windows } from './request/windows.ts'
 import { mayRetry, type Patience } from './retry.ts'
 import { fetchDirectly } from './transport.ts'
 
-export interface BackendOptions extends Patience, Pick<Place, 'keyIn' | 'urlIn'> {
+export interface BackendOptions extends Patience, Pick<Whereabouts, 'keyIn' | 'urlIn'> {
   baseURL?: string | undefined
   apiKey: string
   /** Sent with every call. */
@@ -60,7 +60,7 @@ export function connect(options: BackendOptions): Backend {
   })
   const patience = { maxRetries, backoffMs }
   const idleMs = { ...defaultIdleMs, ...options.idleMs }
-  const place = { ...(keyIn && { keyIn }), ...(urlIn && { urlIn }) }
+  const whereabouts = { ...(keyIn && { keyIn }), ...(urlIn && { urlIn }) }
   const thinking = new ThinkingModels()
   const known = new KnownAbilities()
   const list = async () => (await client.models.list({ timeout: 10_000 })).data
@@ -95,9 +95,9 @@ export function connect(options: BackendOptions): Backend {
 
     windowOf: (model, said) => windows.of(model, said),
 
-    embedder: (model) => createEmbedder(client, { ...place, model }, patience),
+    embedder: (model) => createEmbedder(client, { ...whereabouts, model }, patience),
 
-    async *complete(request, signal, taken) {
+    async *complete(request, signal, place) {
       const { model, client_key } = request
       let adapted: Adapted = { can: known.of(model, request.can), lessons: {} }
       let params = paramsOf(request, adapted.can)
@@ -107,7 +107,7 @@ export function connect(options: BackendOptions): Backend {
           const response = await send(params, client_key, signal)
           const answer = new AnswerReader(request, thinking.areOpened(model))
           for await (const chunk of readAnswer(response, answer, idleMs)) {
-            if (!begun) taken?.answered()
+            if (!begun) place?.answered()
             // What did not help was no lesson.
             if (!begun && known.learn(model, adapted.lessons)) onLearned(model, adapted.lessons)
             begun = true
@@ -123,9 +123,9 @@ export function connect(options: BackendOptions): Backend {
           if (next) {
             adapted = next
             params = paramsOf(request, adapted.can)
-          } else if (begun || !(await mayRetry(failure, attempt++, patience, signal, taken))) {
+          } else if (begun || !(await mayRetry(failure, attempt++, patience, signal, place))) {
             const { asked } = request
-            throw completionError(failure, { ...place, model, asked, isClientKey: client_key !== undefined })
+            throw completionError(failure, { ...whereabouts, model, asked, isClientKey: client_key !== undefined })
           }
         }
       }

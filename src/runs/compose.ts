@@ -22,17 +22,20 @@ const answerTokens = 4096
 
 /**
  * The next model call of a run, with as much of the conversation as there is room for in its budget and in the model's
- * window. Undefined if the budget does not reach for what has to be sent; rejects with a WindowError if the window does not.
+ * window, of which `share` may be used. Undefined if the budget does not reach for what has to be sent; rejects with a
+ * WindowError if the window does not.
  */
 export async function compose(
   hand: Hand,
   conversation: Conversation,
   ours: RunTools,
   { store, completer, tokensOf, pictureOf }: ComposeContext,
+  share = 1,
 ): Promise<CompletionRequest | undefined> {
   const { run } = hand.state
   const { max_prompt_tokens, max_completion_tokens } = budgetOf(hand.state)
-  const [tools, window] = await Promise.all([toolsOf(run, ours), completer.windowOf(run.model)])
+  const [tools, whole] = await Promise.all([toolsOf(run, ours), completer.windowOf(run.model)])
+  const window = whole === undefined ? undefined : Math.floor(whole * share)
   const inBudget = max_prompt_tokens ?? Number.POSITIVE_INFINITY
   const inWindow = window === undefined ? Number.POSITIVE_INFINITY : window - reserved(window, max_completion_tokens)
   const room = new Room(Math.min(inBudget, inWindow), tokensOf(run.model))
@@ -45,18 +48,24 @@ export async function compose(
   if (!selected) {
     if (inBudget <= inWindow) return undefined
     throw new WindowError(
-      `The instructions, the tools and the newest message do not fit into the ${window} tokens of the model '${run.model}'.`,
-      window,
+      `The instructions, the tools and the newest message do not fit into the ${whole} tokens of the model '${run.model}'.`,
+      whole,
     )
   }
   const turns = [...selected.earlier, ...selected.made]
   const messages = selected.earlier.flat().filter((item) => !isCalls(item))
   return requestFor(run, turns, {
-    completionTokens: max_completion_tokens,
+    completionTokens: await answerIn(room, window, max_completion_tokens),
     tools,
     hasCalled: conversation.steps.some((step) => step.type === 'tool_calls'),
     pictures: await picturesIn(messages, pictureOf),
   })
+}
+
+/** What may be asked for as an answer: backends refuse what does not fit into the window together with its prompt. */
+async function answerIn(room: Room, window: number | undefined, asked: number | null): Promise<number | null> {
+  if (window === undefined || asked === null || asked <= reserved(window, asked)) return asked
+  return Math.max(1, Math.min(asked, window - (await room.taken())))
 }
 
 /** What of a window is for the answer. */

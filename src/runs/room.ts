@@ -16,11 +16,13 @@ const sliceMs = 5
  */
 export class Room {
   #left: number
+  readonly #limit: number
   readonly #counter: TokenCounter
   readonly #uncounted: { bytes: number; count: () => Promise<number> }[] = []
 
   constructor(limit: number, counter: TokenCounter) {
     this.#left = limit
+    this.#limit = limit
     this.#counter = counter
   }
 
@@ -40,6 +42,12 @@ export class Room {
     )
   }
 
+  /** How many tokens were taken. Without a limit nobody has counted. */
+  async taken(): Promise<number> {
+    await this.#count()
+    return this.#limit - this.#left
+  }
+
   async #take(bytesIn: () => number, count: () => Promise<number>): Promise<boolean> {
     if (this.#left === Number.POSITIVE_INFINITY) return true
     const bytes = bytesIn()
@@ -48,11 +56,15 @@ export class Room {
       this.#uncounted.push({ bytes, count })
       return true
     }
-    for (const one of this.#uncounted.splice(0)) this.#left += one.bytes - (await one.count())
+    await this.#count()
     const tokens = await count()
     if (tokens > this.#left) return false
     this.#left -= tokens
     return true
+  }
+
+  async #count() {
+    for (const one of this.#uncounted.splice(0)) this.#left += one.bytes - (await one.count())
   }
 }
 

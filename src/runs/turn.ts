@@ -1,5 +1,11 @@
 import { seconds } from '../clock.ts'
-import { type CompletionChunk, CompletionError, type CompletionRequest, type Models } from '../completer/completer.ts'
+import {
+  type CompletionChunk,
+  CompletionError,
+  type CompletionRequest,
+  type Models,
+  WindowError,
+} from '../completer/completer.ts'
 import type { Delta } from '../schemas/events.ts'
 import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
 import type { Conversation, RunChange } from '../store/store.ts'
@@ -18,6 +24,9 @@ export interface TurnContext extends RoundContext, ComposeContext {
   maxRounds: number
   completer: Models
 }
+
+/** How much of the window is used, at first and after a refusal: other encodings may need more tokens than were counted. */
+const windowShares = [1, 0.9, 0.6]
 
 type End = Extract<CompletionChunk, { type: 'end' }>
 
@@ -44,9 +53,18 @@ export async function takeTurn(hand: Hand, context: TurnContext): Promise<RunCha
     const message = `The model called tools ${context.maxRounds} times without coming to an answer.`
     throw new CompletionError('server_error', message)
   }
-  const request = await compose(hand, conversation, ours, context)
-  if (!request) return incomplete(spent, seconds(clock), 'max_prompt_tokens')
-  return callModel(hand, request, new Draft(run, clock, ours, materialOf(conversation, ours)), ours, context)
+  for (let tries = 0; ; tries++) {
+    const request = await compose(hand, conversation, ours, context, windowShares[tries])
+    if (!request) return incomplete(spent, seconds(clock), 'max_prompt_tokens')
+    try {
+      const draft = new Draft(run, clock, ours, materialOf(conversation, ours))
+      return await callModel(hand, request, draft, ours, context)
+    } catch (error) {
+      // The completer knows the window by now, unless it was not told.
+      const mayFit = error instanceof WindowError && error.window !== undefined
+      if (!mayFit || tries === windowShares.length - 1) throw error
+    }
+  }
 }
 
 async function callModel(
