@@ -20,9 +20,11 @@ import { createOutputs } from './files/outputs.ts'
 import { createPictureReader } from './files/pictures.ts'
 import type { Ingestor } from './retrieval/ingest.ts'
 import { createRetrievalServices } from './retrieval-services.ts'
+import { ClientKeys } from './runs/client-keys.ts'
 import { createRecorder } from './runs/commit.ts'
 import { createExecutor, type Executor } from './runs/executor.ts'
 import { createFollower, type Follower } from './runs/follow.ts'
+import { isTerminal } from './runs/lifecycle.ts'
 import { createTokenCounters } from './runs/room.ts'
 import { createRunService, type RunService } from './runs/run-service.ts'
 import { createSpecialists } from './runs/specialists.ts'
@@ -101,6 +103,7 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     onError: (error, backend) => logger.warn({ err: error, backend }, 'a backend does not list its models'),
   })
 
+  const keys = new ClientKeys(clock)
   const blobs = createFolderBlobs(config.DATA_DIR)
   const retrieval = createRetrievalServices({
     ...{ config, logger, store, blobs, clock, leaseMs, beatMs },
@@ -134,7 +137,7 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
 
   const createSpecialist = createCreateSpecialist(
     createSpecialists({
-      ...{ store, recorder, bus, clock },
+      ...{ store, recorder, bus, keys, clock },
       wake: () => executor.wake(),
       async cancel(run) {
         await runs.cancel(run.thread_id, run.id).catch((error) => {
@@ -160,6 +163,7 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     completer,
     tools: createRegistry([fileSearch, codeInterpreter, ...ours]),
     pictureOf: createPictureReader(store, blobs),
+    keyOf: (run_id) => keys.of(run_id),
     makeFile: createOutputs(blobs, clock),
     tokensOf: createTokenCounters(loadCounter),
     clock,
@@ -168,13 +172,16 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     leaseMs,
     beatMs,
     onError: (error, run_id) => logger.error({ err: error, run_id }, 'a run met a failure of ours'),
-    onRest: (state) => logRun(logger, state),
+    onRest(state) {
+      if (isTerminal(state.run.status)) keys.forget(state.run.id)
+      logRun(logger, state)
+    },
   })
   const resources = createResources(store, ingestor, clock)
   const customTypes = customTypesOf(ours)
   const runSettings = { expirySeconds: config.RUN_EXPIRY_SECONDS, customTypes }
   const runs = createRunService({
-    ...{ store, recorder, bus, executor, resources, clock, settings: runSettings },
+    ...{ store, recorder, bus, executor, resources, keys, clock, settings: runSettings },
     onThreadDeleted: (thread_id) => codeSandbox.endSession(thread_id),
   })
   const vectorStores = createVectorStoreService({ store, index, ingestor, retriever, clock })

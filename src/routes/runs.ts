@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { keyHeader } from '../completer/completer.ts'
 import { invalidRequest } from '../errors.ts'
 import { listOf, pageQuery } from '../http/pages.ts'
 import { sendEvents } from '../http/sse.ts'
@@ -29,6 +30,9 @@ function pollable(reply: FastifyReply, run: Run): Run {
 /** The signal of a listener who has gone before anything came. */
 const nobody = AbortSignal.abort()
 
+/** What a client has sent as its own key for the backend. */
+const keyIn = (headers: FastifyRequest['headers']) => headers[keyHeader]?.toString() || undefined
+
 /** The run as JSON, or its events to its rest, as the body's `stream` wants it. */
 async function answerWith(
   reply: FastifyReply,
@@ -41,15 +45,15 @@ async function answerWith(
 }
 
 export const runRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { store, runs, follower }) => {
-  app.post('/threads/runs', { schema: { body: CreateThreadAndRun } }, ({ body }, reply) =>
-    answerWith(reply, body.stream, (listening) => runs.startWithThread(body, listening)),
+  app.post('/threads/runs', { schema: { body: CreateThreadAndRun } }, ({ body, headers }, reply) =>
+    answerWith(reply, body.stream, (listening) => runs.startWithThread(body, listening, keyIn(headers))),
   )
 
   app.post(
     '/threads/:thread_id/runs',
     { schema: { params: ThreadParams, body: CreateRun } },
-    ({ params: { thread_id }, body }, reply) =>
-      answerWith(reply, body.stream, (listening) => runs.start(thread_id, body, listening)),
+    ({ params: { thread_id }, body, headers }, reply) =>
+      answerWith(reply, body.stream, (listening) => runs.start(thread_id, body, listening, keyIn(headers))),
   )
 
   app.get(
@@ -85,8 +89,8 @@ export const runRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { store
   app.post(
     `${url}/submit_tool_outputs`,
     { schema: { params: RunParams, body: SubmitToolOutputs } },
-    ({ params: { thread_id, run_id }, body }, reply) =>
-      answerWith(reply, body.stream, (listening) => runs.submit(thread_id, run_id, body, listening)),
+    ({ params: { thread_id, run_id }, body, headers }, reply) =>
+      answerWith(reply, body.stream, (listening) => runs.submit(thread_id, run_id, body, listening, keyIn(headers))),
   )
 
   // differs: the hosted service cannot attach to runs that have begun.

@@ -15,6 +15,8 @@ export interface ComposeContext {
   tokensOf(model: string): TokenCounter
   /** A picture as a data URL; undefined if there is none, or it cannot be shown to a model. */
   pictureOf(file_id: string): Promise<string | undefined>
+  /** The backend's key that the client has brought for a run. */
+  keyOf(run_id: string): string | undefined
 }
 
 /** An answer is left so much of a window that is known, or a quarter of a small one, if the run does not say how much. */
@@ -29,7 +31,7 @@ export async function compose(
   hand: Hand,
   conversation: Conversation,
   ours: RunTools,
-  { store, completer, tokensOf, pictureOf }: ComposeContext,
+  { store, completer, tokensOf, pictureOf, keyOf }: ComposeContext,
   share = 1,
 ): Promise<CompletionRequest | undefined> {
   const { run } = hand.state
@@ -54,12 +56,13 @@ export async function compose(
   }
   const turns = [...selected.earlier, ...selected.made]
   const messages = selected.earlier.flat().filter((item) => !isCalls(item))
-  return requestFor(run, turns, {
+  const request = requestFor(run, turns, {
     completionTokens: await answerIn(room, window, max_completion_tokens),
     tools,
     hasCalled: conversation.steps.some((step) => step.type === 'tool_calls'),
     pictures: await picturesIn(messages, pictureOf),
   })
+  return { ...request, client_key: keyOf(run.id) }
 }
 
 /** What may be asked for as an answer: backends refuse what does not fit into the window together with its prompt. */

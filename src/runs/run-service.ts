@@ -8,6 +8,7 @@ import { completeResources } from '../schemas/tools.ts'
 import type { Refusal, RunChange, StepWithSpent, Store } from '../store/store.ts'
 import { isAnswered } from '../tools/registry.ts'
 import type { Resources } from '../vector-stores/resources.ts'
+import type { ClientKeys } from './client-keys.ts'
 import type { Recorder } from './commit.ts'
 import type { Executor } from './executor.ts'
 import { existingAssistant, existingRun, existingThread } from './existing.ts'
@@ -24,11 +25,17 @@ export interface Started {
 }
 
 export interface RunService {
-  /** Throws an ApiError if the thread, the assistant or the request do not allow the run. */
-  start(thread_id: string, body: CreateRun, listening: AbortSignal): Promise<Started>
-  startWithThread(body: CreateThreadAndRun, listening: AbortSignal): Promise<Started>
+  /** `key`: the client's own, for the backend. Throws an ApiError if the thread, the assistant or the request do not allow the run. */
+  start(thread_id: string, body: CreateRun, listening: AbortSignal, key?: string): Promise<Started>
+  startWithThread(body: CreateThreadAndRun, listening: AbortSignal, key?: string): Promise<Started>
   /** Sends the run on with the outputs of its function calls, all at once. */
-  submit(thread_id: string, run_id: string, body: SubmitToolOutputs, listening: AbortSignal): Promise<Started>
+  submit(
+    thread_id: string,
+    run_id: string,
+    body: SubmitToolOutputs,
+    listening: AbortSignal,
+    key?: string,
+  ): Promise<Started>
   /** The run as `cancelling`. Once this is acknowledged the run ends as `cancelled` and no other way. */
   cancel(thread_id: string, run_id: string): Promise<Run>
   /** Ends the thread's run, if one is active, and deletes the thread. False if there is no such thread. */
@@ -41,6 +48,7 @@ export interface RunServiceOptions {
   bus: EventBus
   executor: Executor
   resources: Resources
+  keys: ClientKeys
   clock: Clock
   settings: RunSettings
   /** Hears of threads that are gone. */
@@ -48,7 +56,7 @@ export interface RunServiceOptions {
 }
 
 export function createRunService(options: RunServiceOptions): RunService {
-  const { store, recorder, bus, executor, resources, clock, settings, onThreadDeleted } = options
+  const { store, recorder, bus, executor, resources, keys, clock, settings, onThreadDeleted } = options
 
   /** The listener is there before the run is, so that no event is missed. */
   async function begin(
@@ -56,10 +64,15 @@ export function createRunService(options: RunServiceOptions): RunService {
     messages: Parameters<Recorder['begin']>[1],
     thread: Thread | undefined,
     listening: AbortSignal,
+    key: string | undefined,
   ) {
     const events = bus.subscribe(run.id, listening)
+    keys.keep(run, key)
     const begun = await recorder.begin(run, messages, thread)
-    if ('refused' in begun) throw refusalError(begun, run.thread_id)
+    if ('refused' in begun) {
+      keys.forget(run.id)
+      throw refusalError(begun, run.thread_id)
+    }
     executor.wake()
     return { run: begun.run, events }
   }
@@ -79,7 +92,7 @@ export function createRunService(options: RunServiceOptions): RunService {
   }
 
   return {
-    async start(thread_id, body, listening) {
+    async start(thread_id, body, listening, key) {
       const thread = await existingThread(store, thread_id)
       const assistant = await existingAssistant(store, body.assistant_id)
       const run = newRun(body, assistant, thread_id, seconds(clock), settings)
@@ -90,10 +103,10 @@ export function createRunService(options: RunServiceOptions): RunService {
       const active = messages.length > 0 && (await store.runs.active(thread_id))
       if (active) throw refusalError({ refused: 'active_run', run_id: active.id }, thread_id)
       await resources.attach(thread_id, messages)
-      return begin(run, messages, undefined, listening)
+      return begin(run, messages, undefined, listening, key)
     },
 
-    async startWithThread(body, listening) {
+    async startWithThread(body, listening, key) {
       const now = seconds(clock)
       const assistant = await existingAssistant(store, body.assistant_id)
       const { thread, messages } = newThread(body.thread ?? {}, now)
@@ -105,10 +118,10 @@ export function createRunService(options: RunServiceOptions): RunService {
       if (body.tool_resources) run.tool_resources = await resources.ofAssistant(body.tool_resources, run.tools)
       await resources.checkStores(run, completeResources(body.thread?.tool_resources, []))
       thread.tool_resources = await resources.ofNewThread(body.thread?.tool_resources, messages)
-      return begin(run, messages, thread, listening)
+      return begin(run, messages, thread, listening, key)
     },
 
-    async submit(thread_id, run_id, body, listening) {
+    async submit(thread_id, run_id, body, listening, key) {
       const run = await existingRun(store, thread_id, run_id)
       const refused = (status: Run['status']) =>
         invalidRequest(`Runs in status "${status}" do not accept tool outputs.`)
@@ -116,6 +129,7 @@ export function createRunService(options: RunServiceOptions): RunService {
       const step = (await store.runs.open(run_id)).steps.find((open) => open.type === 'tool_calls')
       if (!step) throw refused((await existingRun(store, thread_id, run_id)).status)
       const events = bus.subscribe(run_id, listening)
+      keys.keep(run, key)
       const queued = await commitOr(
         run,
         { to: 'queued', patch: { required_action: null }, save: { steps: [answered(step, body, seconds(clock))] } },

@@ -6,6 +6,7 @@ import type { Thread } from '../schemas/threads.ts'
 import type { Store } from '../store/store.ts'
 import type { Assignment, Specialists } from '../tools/create-specialist.ts'
 import type { ToolContext } from '../tools/registry.ts'
+import type { ClientKeys } from './client-keys.ts'
 import type { Recorder } from './commit.ts'
 import { isTerminal } from './lifecycle.ts'
 import { newMessage } from './new-run.ts'
@@ -14,6 +15,7 @@ interface Options {
   store: Store
   recorder: Recorder
   bus: EventBus
+  keys: ClientKeys
   clock: Clock
   /** A hint that there is work. */
   wake(): void
@@ -23,7 +25,7 @@ interface Options {
   submit(run: Run, body: SubmitToolOutputs): Promise<void>
 }
 
-export function createSpecialists({ store, recorder, bus, clock, wake, cancel, submit }: Options): Specialists {
+export function createSpecialists({ store, recorder, bus, keys, clock, wake, cancel, submit }: Options): Specialists {
   const runId = (call_id: string) => idFrom('run_', call_id)
 
   /** There is no client who could answer. */
@@ -60,6 +62,7 @@ export function createSpecialists({ store, recorder, bus, clock, wake, cancel, s
         created_at: now,
         metadata,
       }
+      keys.keep(run, keys.of(parent.id))
       const task = newMessage({ role: 'user', content: assignment.task }, thread.id, now)
       const begun = await recorder.beginChild(parent.id, run, [task], thread)
       wake()
