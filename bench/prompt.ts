@@ -61,6 +61,7 @@ async function measure(window: number | undefined, tokens: TokenCounter) {
     completer,
     tokensOf: () => tokens,
     pictureOf: async () => undefined,
+    keyOf: () => undefined,
   })
   const ms = performance.now() - start
   const { active } = performance.eventLoopUtilization(before)
