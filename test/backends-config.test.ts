@@ -126,7 +126,7 @@ test('a file is read with its variables filled in, and with what it leaves out',
         ...{ name: 'full', baseURL: 'https://example.com/v1', apiKey: 'sk-1', headers: { 'x-team': 't-sk-1' } },
         ...{ concurrency: 4, retries: 0, idleMs: { first: 1500, between: 30_000 }, clientKeys: false },
       },
-      { name: 'bare', baseURL, apiKey: undefined, concurrency: Number.POSITIVE_INFINITY, retries: 5, idleMs: {} },
+      { name: 'bare', baseURL, apiKey: undefined, concurrency: undefined, retries: 5, idleMs: {} },
     ],
     rules: file.models,
   })
