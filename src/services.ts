@@ -6,7 +6,7 @@ import { type Clock, seconds } from './clock.ts'
 import type { IdleMs } from './completer/answer/idle.ts'
 import { type Backends, singleBackend } from './completer/backends-config.ts'
 import { createCatalog, type ModelCatalog } from './completer/catalog.ts'
-import { createDemoCompleter } from './completer/demo.ts'
+import type { Completer } from './completer/completer.ts'
 import type { Embedder } from './completer/embeddings.ts'
 import { loadCounter } from './completer/encodings.ts'
 import { createLazyBackend } from './completer/lazy-backend.ts'
@@ -97,7 +97,7 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     }),
   )
   const find = createRoutes(rules, backends)
-  const completer = createRoutingCompleter(createDemoCompleter(), find, backends)
+  const completer = createRoutingCompleter(demo, find, backends)
   const catalog = createCatalog({
     ...{ backends, rules, find },
     onError: (error, backend) => logger.warn({ err: error, backend }, 'a backend does not list its models'),
@@ -195,6 +195,15 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
       await store.close()
     },
   }
+}
+
+/** Loaded when it is first asked: most servers have a backend. */
+const demo: Completer = {
+  windowOf: async () => undefined,
+  async *complete(request, signal) {
+    const { createDemoCompleter } = await import('./completer/demo.ts')
+    yield* createDemoCompleter().complete(request, signal)
+  },
 }
 
 /** The rule of that very name may have another one for it; `*` and its like mean models that chat. */

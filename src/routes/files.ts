@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
-import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import { invalidRequest } from '../errors.ts'
 import type { FileService, Received } from '../files/file-service.ts'
 import { explain } from '../http/explain.ts'

@@ -1,4 +1,5 @@
-import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import { invalidRequest } from '../errors.ts'
 import type { FileService } from '../files/file-service.ts'
 import { readForm, useForms } from '../http/form.ts'

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
 import { withoutMarks } from '../retrieval/cite.ts'
 import type { Message } from '../schemas/messages.ts'
 import type { FunctionCall } from '../schemas/run-steps.ts'
@@ -53,7 +53,9 @@ const Arguments = Type.Object({
     }),
   ),
 })
-const validator = TypeCompiler.Compile(Arguments)
+let compiled: TypeCheck<typeof Arguments> | undefined
+/** Compiled when it is first needed: most servers never do. */
+const validatorOf = () => (compiled ??= TypeCompiler.Compile(Arguments))
 
 /** Hands a task to an agent of its own. In run steps it is a function call with its output. */
 export function createCreateSpecialist(specialists: Specialists): ServerTool<FunctionCall> {
@@ -64,6 +66,7 @@ export function createCreateSpecialist(specialists: Specialists): ServerTool<Fun
     const begun = await specialists.begun(call.id)
     if (begun) return begun
     const args = parsed(call.function.arguments)
+    const validator = validatorOf()
     if (!validator.Check(args)) {
       const [first] = validator.Errors(args)
       return `The arguments do not fit: ${first?.path.slice(1) || 'they'}: ${first?.message}. Call again.`
