@@ -71,7 +71,7 @@ export function openReferenceStore(file: string) {
     beginRun: db.transaction((thread: Row, message: Row, run: Row) => {
       insertThread(thread)
       insertMessage(message)
-      insertRun({ ...run, version: 1, spent: noUsage, lease_id: null, available_at: Date.now() })
+      insertRun({ ...run, version: 1, spent: noUsage, lease_id: null, available_at: Date.now(), parent_run_id: null })
     }).immediate,
     claim: (run: Row, lease_id: string) => claimRun.run(lease_id, Date.now() + 30_000, run.id),
     startRun: (run: Row) => startRun.run(run),
