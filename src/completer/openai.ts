@@ -63,7 +63,7 @@ export function connect(options: BackendOptions): Backend {
   const whereabouts = { ...(keyIn && { keyIn }), ...(urlIn && { urlIn }) }
   const thinking = new ThinkingModels()
   const known = new KnownAbilities()
-  const list = async () => (await client.models.list({ timeout: 10_000 })).data
+  const list = async (timeout: number) => (await client.models.list({ timeout })).data
   const windows = new Windows(list, client.baseURL)
 
   async function send(params: ReturnType<typeof paramsOf>, key: string | undefined, signal: AbortSignal) {
@@ -84,7 +84,7 @@ export function connect(options: BackendOptions): Backend {
 
   return {
     async models() {
-      const data = await list()
+      const data = await list(10_000)
       // Some backends add keys of their own, or leave out `created`.
       const models = data.map(({ id, created = 0, owned_by = 'backend' }) => ({
         ...{ id, object: 'model' as const, created, owned_by },

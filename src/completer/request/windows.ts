@@ -4,12 +4,14 @@ import { hostedWindow } from './abilities.ts'
 
 /** A run waits no longer than this for a backend to list its models. */
 const patienceMs = 2000
+/** While nobody waits. */
+const refreshMs = 10_000
 const staleMs = 300_000
 const maxModels = 1000
 
 /** How many tokens the models of one backend take, prompt and answer together. */
 export class Windows {
-  readonly #list: () => Promise<unknown[]>
+  readonly #list: (timeoutMs: number) => Promise<unknown[]>
   readonly #isOpenAI: boolean
   #listed = new Map<string, number>()
   /** Of the only model there is: a server of one model answers to any name. */
@@ -19,7 +21,7 @@ export class Windows {
   #askedAt = 0
 
   /** `list`: the models as the backend lists them. */
-  constructor(list: () => Promise<unknown[]>, baseURL: string) {
+  constructor(list: (timeoutMs: number) => Promise<unknown[]>, baseURL: string) {
     this.#list = list
     this.#isOpenAI = /(?:^|\.)openai\.(?:com|azure\.com)$/.test(URL.parse(baseURL)?.hostname ?? '')
   }
@@ -49,28 +51,21 @@ export class Windows {
   }
 
   async #listedFor(model: string): Promise<number | undefined> {
-    if (this.#first && Date.now() - this.#askedAt > staleMs) void this.#ask()
+    if (this.#first && Date.now() - this.#askedAt > staleMs) void this.#ask(refreshMs)
     // Over once and for all, so that a backend that does not answer delays no more than the first runs.
-    this.#first ??= within(patienceMs, this.#ask())
+    this.#first ??= this.#ask(patienceMs)
     await this.#first
     return this.#listed.get(model) ?? this.#only
   }
 
-  async #ask() {
+  async #ask(timeoutMs: number) {
     this.#askedAt = Date.now()
     try {
-      this.see(await this.#list())
+      this.see(await this.#list(timeoutMs))
     } catch {
       // Then it is not known. Whoever asks for the list itself hears of it.
     }
   }
-}
-
-async function within(ms: number, work: Promise<void>) {
-  const late = Promise.withResolvers<void>()
-  const timer = setTimeout(late.resolve, ms)
-  await Promise.race([work, late.promise])
-  clearTimeout(timer)
 }
 
 /**
