@@ -7,7 +7,7 @@ const floors: [RegExp, number][] = [
   [/^(main|demo|server)\.ts$|^demo\//, 7],
   [/^(app|services|retrieval-services|sandbox-services)\.ts$/, 6],
   [/^(routes|http)\//, 5],
-  [/^runs\/lifecycle\.ts$|^pump\.ts$/, 1],
+  [/^runs\/lifecycle\.ts$|^(pump|waiting-line)\.ts$/, 1],
   [/^runs\/(prompt|history|room|draft|deltas|annotate|existing|settle|new-run|tool-outputs)\.ts$/, 3],
   [/^retrieval\/(ingest|retriever|cite|rewrite)\.ts$|^tools\//, 3],
   [/^(runs|files|vector-stores)\//, 4],

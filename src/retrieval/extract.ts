@@ -1,3 +1,4 @@
+import { turn, type WaitingLine } from '../waiting-line.ts'
 import type { ChunkSizes } from './extraction/chunk.ts'
 import { unparsable, unsupported } from './extraction/error.ts'
 import { byteLimitsOf, formatOf } from './extraction/formats.ts'
@@ -37,7 +38,7 @@ export interface ExtractorOptions {
 export function createExtractor({ concurrency, idleMs = 10_000, ...limits }: ExtractorOptions): Extractor {
   const processes = new Set<WorkerProcess>()
   const idle: { process: WorkerProcess; timer: NodeJS.Timeout }[] = []
-  const waiting: (() => void)[] = []
+  const waiting: WaitingLine = []
   const closing = new AbortController()
   let busy = 0
 
@@ -98,21 +99,4 @@ function refuseAtSight({ filename, bytes }: Document, memoryMiB: number): void {
   if (format === 'unsupported') throw unsupported()
   if (bytes === 0) throw unparsable('empty')
   if (bytes > byteLimitsOf(format, memoryMiB).file) throw unparsable('too large')
-}
-
-/** Resolves when a place is handed over; rejects with the signal's reason, having left the line. */
-function turn(line: (() => void)[], signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason)
-    const leave = () => {
-      line.splice(line.indexOf(call), 1)
-      reject(signal.reason)
-    }
-    const call = () => {
-      signal.removeEventListener('abort', leave)
-      resolve()
-    }
-    line.push(call)
-    signal.addEventListener('abort', leave, { once: true })
-  })
 }

@@ -1,3 +1,4 @@
+import { turn, type WaitingLine } from '../waiting-line.ts'
 import { isFileName } from './frames.ts'
 import type { InterpreterProcess } from './interpreter-process.ts'
 import type { ExecuteRequest, Execution, Sandbox, SandboxLimits } from './sandbox.ts'
@@ -18,7 +19,7 @@ export function createSessions(
 ): Sandbox {
   // In the order of their last use.
   const sessions = new Map<string, Session>()
-  const waiting: (() => void)[] = []
+  const waiting: WaitingLine = []
   const closing = new AbortController()
 
   const end = async (id: string, session: Session) => {
@@ -32,6 +33,7 @@ export function createSessions(
     while (sessions.size >= limits.sessions) {
       const unused = sessions.entries().find(([, session]) => session.calls === 0)
       if (unused) await end(...unused)
+      // Called when it is worth looking again.
       else await turn(waiting, signal)
     }
   }
@@ -84,21 +86,4 @@ export function createSessions(
       await Promise.all(all)
     },
   }
-}
-
-/** Resolves when it is worth looking again; rejects with the signal's reason, having left the line. */
-function turn(line: (() => void)[], signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason)
-    const leave = () => {
-      line.splice(line.indexOf(call), 1)
-      reject(signal.reason)
-    }
-    const call = () => {
-      signal.removeEventListener('abort', leave)
-      resolve()
-    }
-    line.push(call)
-    signal.addEventListener('abort', leave, { once: true })
-  })
 }
