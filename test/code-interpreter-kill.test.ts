@@ -1,12 +1,12 @@
 import { mkdirSync, readdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { shareSnapshot } from './harness/app.ts'
 import { ScriptedBackend } from './harness/backend.ts'
 import { busySandboxes, codeTool, coding, isAlive, logsOf, sandboxes } from './harness/code.ts'
 import { atRest, converse, madeBy } from './harness/engine.ts'
 import { aDirectory, startProcess } from './harness/process.ts'
 import { callsOf, saying } from './harness/search.ts'
-import { shareSnapshot } from './harness/shared-app.ts'
 
 /** The same server again and again, on one database and one folder. */
 async function restartable() {

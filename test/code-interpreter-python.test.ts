@@ -3,11 +3,11 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { outputOf } from './examples/programs.ts'
+import { shareSnapshot } from './harness/app.ts'
 import { ScriptedBackend } from './harness/backend.ts'
 import { chunksOf, codeCall, figure, png, writing } from './harness/code.ts'
 import { aDirectory, startProcess } from './harness/process.ts'
 import { saying } from './harness/search.ts'
-import { shareSnapshot } from './harness/shared-app.ts'
 
 const python = process.env.PYTHON || 'python3'
 const isThere = spawnSync(python, ['-c', 'import openai']).status === 0

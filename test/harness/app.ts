@@ -50,6 +50,8 @@ interface Options {
   tools?: readonly string[]
   /** MCP servers, as the file of MCP_CONFIG would name them. */
   mcp?: Omit<McpOptions, 'folder' | 'logger' | 'env'> & Partial<McpOptions>
+  /** Until it is closed, and not to the end of the test. */
+  lasts?: boolean
   /** Files and a database that stay, where another server may go on with them; without it, all is new. */
   folder?: string
 }
@@ -125,7 +127,7 @@ export async function startApp(options: Options = {}): Promise<Harness> {
     })()
     return closing
   }
-  onTestFinished(close)
+  if (!options.lasts) onTestFinished(close)
   const send: Harness['send'] = (method, url, body, headers = {}) =>
     fetchOver(app)(`http://inject${url}`, {
       method,
@@ -145,7 +147,8 @@ export async function startApp(options: Options = {}): Promise<Harness> {
   return { app, services, backend, client, send, folder, time, close }
 }
 
-function shareSnapshot(folder: string) {
+/** Lets a server that keeps its data there start its sandboxes from the snapshot that all tests share. */
+export function shareSnapshot(folder: string) {
   mkdirSync(snapshotFolder, { recursive: true })
   const path = join(folder, 'sandbox')
   if (!existsSync(path)) symlinkSync(snapshotFolder, path)
