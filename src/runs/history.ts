@@ -1,4 +1,5 @@
 import { withoutMarks } from '../retrieval/cite.ts'
+import { callsOf, withCalls } from '../schemas/run-steps.ts'
 import type { Conversation, Done, Earlier, Said } from '../store/store.ts'
 
 /** A message, or calls with their outputs. */
@@ -47,7 +48,7 @@ function inOrder(messages: readonly Said[], steps: readonly Done[]): Item[] {
   const cut = items.findLastIndex((item, at) => item === undefined && steps[at]?.type === 'message_creation')
   return items
     .slice(cut + 1)
-    .filter((item) => item !== undefined && (!isCalls(item) || callsIn(item).length > 0)) as Item[]
+    .filter((item) => item !== undefined && (!isCalls(item) || callsOf(item).length > 0)) as Item[]
 }
 
 function itemOf(step: Done, messages: ReadonlyMap<string, Said>): Item | undefined {
@@ -55,13 +56,12 @@ function itemOf(step: Done, messages: ReadonlyMap<string, Said>): Item | undefin
   return details.type === 'tool_calls' ? step : messages.get(details.message_creation.message_id)
 }
 
-export const callsIn = ({ step_details: details }: Done) => (details.type === 'tool_calls' ? details.tool_calls : [])
-
 /** What was found for an earlier question is long, and its marks would stand for other passages now. */
 function withoutSearches(step: Done): Done {
-  if (step.type !== 'tool_calls') return step
-  const tool_calls = callsIn(step).filter(({ type }) => type !== 'file_search')
-  return { ...step, step_details: { type: 'tool_calls', tool_calls } }
+  return withCalls(
+    step,
+    callsOf(step).filter(({ type }) => type !== 'file_search'),
+  )
 }
 
 /** What was cited in earlier runs is not at hand any more, and the model would only copy its marks. */

@@ -8,12 +8,12 @@ import type {
 } from 'openai/resources/chat/completions'
 import type { CompletionRequest } from '../completer/completer.ts'
 import type { MessageContent } from '../schemas/messages.ts'
-import type { ToolCall } from '../schemas/run-steps.ts'
+import { callsOf, type ToolCall } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { isFunction, type Tool } from '../schemas/tools.ts'
 import type { Done, Said } from '../store/store.ts'
 import type { RunTools } from '../tools/registry.ts'
-import { callsIn, isCalls, type Turn } from './history.ts'
+import { isCalls, type Turn } from './history.ts'
 
 type FunctionTool = Extract<Tool, { type: 'function' }>
 
@@ -95,7 +95,7 @@ function messagesOf(
 }
 
 function fromCalls(step: Done): [ChatCompletionAssistantMessageParam, ...ChatCompletionToolMessageParam[]] {
-  const calls = callsIn(step).map(modelCall)
+  const calls = callsOf(step).map(modelCall)
   const asked: ChatCompletionAssistantMessageParam = {
     role: 'assistant',
     tool_calls: calls.map(({ id, name, arguments: written }) => ({

@@ -1,6 +1,7 @@
 import { setImmediate as immediate } from 'node:timers/promises'
 import { type CountTokens, type Encoding, encodingOf } from '../completer/encodings.ts'
-import { callsIn, type Item, isCalls, type Turn } from './history.ts'
+import { callsOf } from '../schemas/run-steps.ts'
+import { type Item, isCalls, type Turn } from './history.ts'
 import { modelCall } from './prompt.ts'
 
 /** What a backend puts around a message or a call. */
@@ -130,7 +131,7 @@ const sumOf = (texts: readonly string[], count: CountTokens) => texts.reduce((su
 
 function textsOf(item: Item): string[] {
   if (isCalls(item)) {
-    return callsIn(item).flatMap((call) => {
+    return callsOf(item).flatMap((call) => {
       const { name, arguments: written, output } = modelCall(call)
       return [name, written, output ?? '']
     })
@@ -143,7 +144,7 @@ function textsOf(item: Item): string[] {
 
 /** What is no text. */
 function othersOf(item: Item): number {
-  if (isCalls(item)) return overhead * (1 + 2 * callsIn(item).length)
+  if (isCalls(item)) return overhead * (1 + 2 * callsOf(item).length)
   // Those of the model's own messages are not sent back to it.
   const sent = item.role === 'user' ? item.content : []
   const pictures = sent.filter(({ type }) => type === 'image_file' || type === 'image_url').length

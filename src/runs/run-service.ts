@@ -2,6 +2,7 @@ import { type Clock, seconds } from '../clock.ts'
 import { invalidRequest, notFound } from '../errors.ts'
 import type { EventBus } from '../events/bus.ts'
 import type { StreamEvent } from '../schemas/events.ts'
+import { callsOf, withCalls } from '../schemas/run-steps.ts'
 import type { CreateRun, CreateThreadAndRun, Run, SubmitToolOutputs } from '../schemas/runs.ts'
 import type { Thread } from '../schemas/threads.ts'
 import { completeResources } from '../schemas/tools.ts'
@@ -179,13 +180,13 @@ function checkThread(run: Run, hasUserMessage: boolean) {
 }
 
 function answered(step: StepWithSpent, body: SubmitToolOutputs, now: number): StepWithSpent {
-  if (step.step_details.type !== 'tool_calls') return step
-  const outputs = outputsFor(step.step_details.tool_calls, body.tool_outputs)
-  const tool_calls = step.step_details.tool_calls.map((call) =>
+  const calls = callsOf(step)
+  const outputs = outputsFor(calls, body.tool_outputs)
+  const tool_calls = calls.map((call) =>
     call.type === 'function' && !isAnswered(call)
       ? { ...call, function: { ...call.function, output: outputs.get(call.id) ?? '' } }
       : call,
   )
   const usage = step.spent ?? null
-  return { ...step, status: 'completed', completed_at: now, usage, step_details: { type: 'tool_calls', tool_calls } }
+  return withCalls({ ...step, status: 'completed', completed_at: now, usage }, tool_calls)
 }

@@ -1,6 +1,6 @@
 import { type Clock, seconds } from '../clock.ts'
 import type { File } from '../schemas/files.ts'
-import type { RunStep, ToolCall } from '../schemas/run-steps.ts'
+import { callsOf, type RunStep, type ToolCall, withCalls } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
 import type { Conversation, RunChange, StepWithSpent } from '../store/store.ts'
@@ -72,7 +72,7 @@ function createKeeper(hand: Hand, step: StepWithSpent, recorder: Recorder) {
   let tool_calls = callsOf(step)
   let { metadata } = step
   let last: Promise<unknown> = Promise.resolve()
-  const current = (): StepWithSpent => ({ ...step, metadata, step_details: { type: 'tool_calls', tool_calls } })
+  const current = (): StepWithSpent => withCalls({ ...step, metadata }, tool_calls)
 
   async function commit(call: ToolCall, files: File[], spent: Usage) {
     const callsBefore = tool_calls
@@ -101,9 +101,6 @@ function createKeeper(hand: Hand, step: StepWithSpent, recorder: Recorder) {
       }),
   }
 }
-
-const callsOf = ({ step_details: details }: Pick<RunStep, 'step_details'>): ToolCall[] =>
-  details.type === 'tool_calls' ? details.tool_calls : []
 
 const earlierCalls = (steps: readonly Pick<RunStep, 'step_details'>[], call: ToolCall) =>
   steps

@@ -95,6 +95,15 @@ export const RunStep = Type.Object({
 })
 export type RunStep = Static<typeof RunStep>
 
+type Stepped = Pick<RunStep, 'step_details'>
+
+export const callsOf = ({ step_details: details }: Stepped): ToolCall[] =>
+  details.type === 'tool_calls' ? details.tool_calls : []
+
+/** A step of calls with these in their place. */
+export const withCalls = <Step extends Stepped>(step: Step, tool_calls: ToolCall[]): Step =>
+  step.step_details.type === 'tool_calls' ? { ...step, step_details: { ...step.step_details, tool_calls } } : step
+
 /** The only value that `include[]` may have. */
 export const resultContent = 'step_details.tool_calls[*].file_search.results[*].content'
 

@@ -1,5 +1,5 @@
 import type { Message } from '../schemas/messages.ts'
-import type { RunStep, ToolCall, Written } from '../schemas/run-steps.ts'
+import { callsOf, type RunStep, type Written } from '../schemas/run-steps.ts'
 import { type Paths, pathIn } from './file-links.ts'
 
 /** Files that an answer may link to: those that earlier answers linked to, and those that the run's calls wrote. */
@@ -33,6 +33,3 @@ export function figuresOf(steps: readonly Pick<RunStep, 'step_details'>[], messa
     output.type === 'image' && !shown.has(output.image.file_id) ? [output.image.file_id] : [],
   )
 }
-
-const callsOf = ({ step_details: details }: Pick<RunStep, 'step_details'>): ToolCall[] =>
-  details.type === 'tool_calls' ? details.tool_calls : []

@@ -1,6 +1,6 @@
 import type { SourceOf } from '../retrieval/cite.ts'
 import type { Passage, Retriever } from '../retrieval/retriever.ts'
-import type { FileSearchCall, RunStep } from '../schemas/run-steps.ts'
+import { callsOf, type FileSearchCall, type RunStep } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { isFileSearch } from '../schemas/tools.ts'
 import type { ServerTool } from './registry.ts'
@@ -144,8 +144,6 @@ const readable = ({ file_name, content }: Result) => ({ file_name, text: content
 
 /** What the marks of a run stand for: its searches, counted in their order, and their results. */
 export function sourcesOf(steps: readonly RunStep[]): SourceOf {
-  const searches = steps.flatMap(({ step_details: details }) =>
-    details.type === 'tool_calls' ? details.tool_calls.filter((call) => call.type === 'file_search') : [],
-  )
+  const searches = steps.flatMap(callsOf).filter((call) => call.type === 'file_search')
   return (n, m) => searches[n - firstSearch]?.file_search.results?.[m]
 }
