@@ -64,7 +64,7 @@ function conversationOf(said: readonly (string | Parameters<typeof saidBy>[1])[]
     return { before, beforeSteps, older: start > 0 ? start : undefined }
   }
   const conversation: Conversation = { ...page(messages.length, firstPage), ...made }
-  const whole = earlierTurns({ before: messages, beforeSteps: steps })
+  const whole = earlierTurns({ before: messages, beforeSteps: steps }, 'm')
   return { conversation, whole, more: async (older: number, limit: number) => page(older, Math.min(limit, firstPage)) }
 }
 
@@ -79,7 +79,7 @@ test('a prompt has the newest of a thread, whole turns of it, and as much as the
     const own = saidBy('run_own', ownAnswers)
     const { conversation, whole, more } = conversationOf(said, own, firstPage)
     const made = madeTurns(own)
-    const selected = await select(conversation, new Room(limit, counter), Number.POSITIVE_INFINITY, more)
+    const selected = await select(conversation, new Room(limit, counter), aRun('thread_1'), more)
     const must = [...whole.slice(-1), ...made.slice(-1)]
     if (!selected) {
       expect(await tokensOf(must)).toBeGreaterThan(limit)
@@ -121,7 +121,8 @@ test('a prompt has no more messages than the run wants, whatever the pages', asy
   const property = fc.asyncProperty(cases, async ({ said, wanted, firstPage }) => {
     const size = Math.min(firstPage, wanted)
     const { conversation, whole, more } = conversationOf(said, saidBy('run_own', []), size)
-    const selected = await select(conversation, new Room(Number.POSITIVE_INFINITY, counter), wanted, more)
+    const run = aRun('thread_1', { truncation_strategy: { type: 'last_messages', last_messages: wanted } })
+    const selected = await select(conversation, new Room(Number.POSITIVE_INFINITY, counter), run, more)
     const ids = (turns: readonly Turn[] = []) =>
       turns.flat().flatMap(({ object, id }) => (object === 'thread.message' ? id : []))
     expect(ids(selected?.earlier)).toEqual(ids(whole).slice(-wanted))

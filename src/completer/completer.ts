@@ -27,12 +27,27 @@ export interface CompletionRequest {
   client_key?: string | undefined
 }
 
+/**
+ * What a backend wants back with the calls of an answer, thoughts and signatures, under the names that it has for them:
+ * some refuse the next call of the model without.
+ */
+export interface Reasoning {
+  message: Record<string, unknown>
+  /** By the indexes of the calls. */
+  calls: Record<number, Record<string, unknown>>
+}
+
 export type CompletionChunk =
   | { type: 'text' | 'refusal'; text: string }
   /** The first chunk of an `index` carries the name; the arguments are pieces of a JSON text. */
   | { type: 'tool_call'; index: number; name?: string; arguments: string }
   /** Exactly one, at the end. */
-  | { type: 'end'; finish_reason: 'stop' | 'length' | 'tool_calls' | 'content_filter'; usage: Usage }
+  | {
+      type: 'end'
+      finish_reason: 'stop' | 'length' | 'tool_calls' | 'content_filter'
+      usage: Usage
+      reasoning?: Reasoning | undefined
+    }
 
 export interface Completer {
   /**

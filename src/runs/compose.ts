@@ -6,7 +6,7 @@ import { isCalls } from './history.ts'
 import { picturesIn } from './pictures.ts'
 import { requestFor, toolsOf } from './prompt.ts'
 import { Room, type TokenCounter } from './room.ts'
-import { select, wantedMessages } from './select.ts'
+import { select } from './select.ts'
 
 export interface ComposeContext {
   store: Store
@@ -44,9 +44,7 @@ export async function compose(
 
   const fixed = [run.instructions ?? '', ...(tools.length > 0 ? [JSON.stringify(tools)] : [])]
   const more = (older: number, limit: number) => store.runs.earlier(run, older, limit)
-  const selected = (await room.takeTexts(fixed))
-    ? await select(conversation, room, wantedMessages(run), more)
-    : undefined
+  const selected = (await room.takeTexts(fixed)) ? await select(conversation, room, run, more) : undefined
   if (!selected) {
     if (inBudget <= inWindow) return undefined
     throw new WindowError(

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { seconds } from '../clock.ts'
-import type { CompletionChunk } from '../completer/completer.ts'
+import type { CompletionChunk, Reasoning } from '../completer/completer.ts'
 import { newId } from '../ids.ts'
 import type { Piece, SourceOf } from '../retrieval/cite.ts'
 import type { Delta } from '../schemas/events.ts'
@@ -52,6 +52,7 @@ export class Draft {
   #annotator: Annotator | undefined
   #message: OpenMessage | undefined
   #calls: { step: RunStep; byIndex: Map<number, OpenCall> } | undefined
+  #reasoning: Reasoning | undefined
 
   constructor(run: Run, clock: Clock, tools: RunTools, material: Material) {
     this.#run = run
@@ -202,6 +203,11 @@ export class Draft {
     return { call, read: tool.reader?.(call) }
   }
 
+  /** What is to be sent back with the calls. */
+  keep(reasoning: Reasoning | undefined) {
+    this.#reasoning = reasoning
+  }
+
   /** Backends number calls as they like; the API counts from 0 in the order in which they began. */
   #positionOf(index: number): number {
     return [...(this.#calls?.byIndex.keys() ?? [])].indexOf(index)
@@ -234,7 +240,21 @@ export class Draft {
   }
 
   #callStep(step: RunStep): RunStep {
-    return { ...step, step_details: { type: 'tool_calls', tool_calls: structuredClone(this.calls) } }
+    const reasoning = this.#keptReasoning()
+    const tool_calls = structuredClone(this.calls)
+    return { ...step, step_details: { type: 'tool_calls', tool_calls, ...(reasoning && { reasoning }) } }
+  }
+
+  #keptReasoning() {
+    if (!this.#reasoning) return undefined
+    const { message, calls } = this.#reasoning
+    const byId: Record<string, Record<string, unknown>> = {}
+    for (const [index, { call }] of this.#calls?.byIndex ?? []) {
+      const given = calls[index]
+      if (given) byId[call.id] = given
+    }
+    const isAny = Object.keys(message).length > 0 || Object.keys(byId).length > 0
+    return isAny ? { model: this.#run.model, message, calls: byId } : undefined
   }
 
   #endOf({ message, step, content }: OpenMessage, usage: Usage, reason?: 'max_tokens' | 'content_filter'): Open {

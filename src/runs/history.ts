@@ -11,7 +11,7 @@ export type Turn = readonly Item[]
 export const isCalls = (item: Item): item is Done => item.object === 'thread.run.step'
 
 /** A message of the client's is a turn; of an earlier run, all that it said and called. */
-export function earlierTurns({ before, beforeSteps }: Pick<Earlier, 'before' | 'beforeSteps'>): Turn[] {
+export function earlierTurns({ before, beforeSteps }: Pick<Earlier, 'before' | 'beforeSteps'>, model: string): Turn[] {
   const stepsOf = Map.groupBy(beforeSteps, ({ run_id }) => run_id)
   const turns: Said[][] = []
   for (const message of before) {
@@ -22,7 +22,7 @@ export function earlierTurns({ before, beforeSteps }: Pick<Earlier, 'before' | '
   return turns.map((turn) => {
     const steps = stepsOf.get(turn[0]?.run_id ?? '')
     const messages = turn.map(withoutCitations)
-    return steps ? inOrder(messages, steps) : messages
+    return steps ? inOrder(messages, steps, model) : messages
   })
 }
 
@@ -41,9 +41,9 @@ export function madeTurns({ steps, messages }: Pick<Conversation, 'steps' | 'mes
   return turns
 }
 
-function inOrder(messages: readonly Said[], steps: readonly Done[]): Item[] {
+function inOrder(messages: readonly Said[], steps: readonly Done[], model: string): Item[] {
   const known = new Map(messages.map((message) => [message.id, message]))
-  const items = steps.map((step) => itemOf(withoutSearches(step), known))
+  const items = steps.map((step) => itemOf(withoutOthers(withoutSearches(step), model), known))
   // Where the first messages of the run are not sent, neither is what it called before them.
   const cut = items.findLastIndex((item, at) => item === undefined && steps[at]?.type === 'message_creation')
   return items
@@ -54,6 +54,17 @@ function inOrder(messages: readonly Said[], steps: readonly Done[]): Item[] {
 function itemOf(step: Done, messages: ReadonlyMap<string, Said>): Item | undefined {
   const details = step.step_details
   return details.type === 'tool_calls' ? step : messages.get(details.message_creation.message_id)
+}
+
+/** What the backend of the model that made these calls wants back with them. */
+export const reasoningOf = ({ step_details: details }: Done) =>
+  details.type === 'tool_calls' ? details.reasoning : undefined
+
+/** To other models it means nothing, and signatures would be wrong. */
+function withoutOthers(step: Done, model: string): Done {
+  const reasoning = reasoningOf(step)
+  if (!reasoning || reasoning.model === model) return step
+  return { ...step, step_details: { type: 'tool_calls', tool_calls: callsOf(step) } }
 }
 
 /** What was found for an earlier question is long, and its marks would stand for other passages now. */

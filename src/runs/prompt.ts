@@ -13,7 +13,7 @@ import type { Run } from '../schemas/runs.ts'
 import { isFunction, type Tool } from '../schemas/tools.ts'
 import type { Done, Said } from '../store/store.ts'
 import type { RunTools } from '../tools/registry.ts'
-import { isCalls, type Turn } from './history.ts'
+import { isCalls, reasoningOf, type Turn } from './history.ts'
 
 type FunctionTool = Extract<Tool, { type: 'function' }>
 
@@ -96,12 +96,15 @@ function messagesOf(
 
 function fromCalls(step: Done): [ChatCompletionAssistantMessageParam, ...ChatCompletionToolMessageParam[]] {
   const calls = callsOf(step).map(modelCall)
+  const reasoning = reasoningOf(step)
   const asked: ChatCompletionAssistantMessageParam = {
     role: 'assistant',
+    ...reasoning?.message,
     tool_calls: calls.map(({ id, name, arguments: written }) => ({
       id,
       type: 'function',
       function: { name, arguments: written },
+      ...reasoning?.calls[id],
     })),
   }
   return [asked, ...calls.map(({ id, output }) => ({ role: 'tool' as const, tool_call_id: id, content: output ?? '' }))]

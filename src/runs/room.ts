@@ -1,7 +1,7 @@
 import { setImmediate as immediate } from 'node:timers/promises'
 import { type CountTokens, type Encoding, encodingOf } from '../completer/encodings.ts'
 import { callsOf } from '../schemas/run-steps.ts'
-import { type Item, isCalls, type Turn } from './history.ts'
+import { type Item, isCalls, reasoningOf, type Turn } from './history.ts'
 import { modelCall } from './prompt.ts'
 
 /** What a backend puts around a message or a call. */
@@ -131,10 +131,12 @@ const sumOf = (texts: readonly string[], count: CountTokens) => texts.reduce((su
 
 function textsOf(item: Item): string[] {
   if (isCalls(item)) {
-    return callsOf(item).flatMap((call) => {
+    const reasoning = reasoningOf(item)
+    const calls = callsOf(item).flatMap((call) => {
       const { name, arguments: written, output } = modelCall(call)
       return [name, written, output ?? '']
     })
+    return reasoning ? [...calls, JSON.stringify([reasoning.message, reasoning.calls])] : calls
   }
   return item.content.flatMap((part) => {
     if (part.type === 'text') return [part.text.value]

@@ -16,16 +16,16 @@ export interface Selection {
 /**
  * What of a conversation a model call is made of: the newest message and the run's newest answer in any case, then what
  * else the run has made, then what was said before, all from the newest on, as long as there is room. Undefined if there
- * is no room for what has to be sent. `last_messages`: no more messages of the thread than these.
+ * is no room for what has to be sent.
  */
 export async function select(
   conversation: Conversation,
   room: Room,
-  last_messages: number,
+  run: Run,
   more: (older: number, limit: number) => Promise<Earlier>,
 ): Promise<Selection | undefined> {
   const made = madeTurns(conversation).reverse()
-  const pages = newestFirst(conversation, last_messages, more)
+  const pages = newestFirst(conversation, run, more)
   const { value: newest } = await pages.next()
   for (const turn of [newest, made[0]]) if (turn && !(await room.take(turn))) return undefined
 
@@ -48,13 +48,13 @@ async function taken(turns: Iterable<Turn> | AsyncIterable<Turn>, room: Room): P
 /** The turns before the run, read as they are asked for. */
 async function* newestFirst(
   first: Earlier,
-  last_messages: number,
+  run: Run,
   more: (older: number, limit: number) => Promise<Earlier>,
 ): AsyncGenerator<Turn, undefined> {
   let page = first
-  let wanted = last_messages - first.before.length
+  let wanted = wantedMessages(run) - first.before.length
   for (;;) {
-    const turns = earlierTurns(page)
+    const turns = earlierTurns(page, run.model)
     const goesOn = page.older !== undefined && wanted > 0
     const oldest = turns[0]?.find((item) => !isCalls(item))?.run_id
     // The older part of this run may be on the next page.

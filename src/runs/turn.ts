@@ -98,6 +98,7 @@ async function callModel(
     for await (const chunk of completer.complete(request, hand.signal, place)) {
       if (chunk.type === 'end') {
         end = chunk
+        draft.keep(chunk.reasoning)
       } else if (chunk.type === 'tool_call') {
         // Some backends do not know the parameter; what they call too much, the model can call in the next turn.
         if (!run.parallel_tool_calls && draft.isFurtherCall(chunk)) continue

@@ -65,12 +65,21 @@ export type CodeInterpreterCall = Static<typeof CodeInterpreterCall>
 /** A call that the server answers itself. */
 export type ServerCall = Exclude<ToolCall, { type: 'function' }>
 
+const Raw = Type.Record(Type.String(), Type.Unknown())
+
+/** Shown to no client: what the model's backend wants back with these calls, of the message and of each call by its id. */
+const Reasoning = Type.Object({ model: Type.String(), message: Raw, calls: Type.Record(Type.String(), Raw) })
+
 const StepDetails = Type.Union([
   Type.Object({
     type: Type.Literal('message_creation'),
     message_creation: Type.Object({ message_id: Type.String() }),
   }),
-  Type.Object({ type: Type.Literal('tool_calls'), tool_calls: Type.Array(ToolCall) }),
+  Type.Object({
+    type: Type.Literal('tool_calls'),
+    tool_calls: Type.Array(ToolCall),
+    reasoning: Type.Optional(Reasoning),
+  }),
 ])
 
 export const RunStep = Type.Object({
@@ -118,7 +127,7 @@ export function shownStep(step: RunStep, withContent: boolean): RunStep {
   const details = step.step_details
   if (details.type !== 'tool_calls') return step
   const tool_calls = details.tool_calls.map((call) => (withContent ? shownCall(call) : withoutContent(shownCall(call))))
-  return { ...step, step_details: { ...details, tool_calls } }
+  return { ...step, step_details: { type: details.type, tool_calls } }
 }
 
 function withoutContent(call: ToolCall): ToolCall {

@@ -3,6 +3,7 @@ import type { CompletionChunk, CompletionRequest } from '../completer.ts'
 import { errorIn, errorOf } from './error-object.ts'
 import { type FinishReason, finishReasonOf } from './finish.ts'
 import { isRecord, type RawChoice, type RawChunk, type RawDelta, textIn } from './raw.ts'
+import { ReasoningReader } from './reasoning.ts'
 import { ThoughtFilter } from './thinking.ts'
 import { ToolCallReader } from './tool-calls.ts'
 import { usageIn, usageOf } from './usage.ts'
@@ -13,10 +14,10 @@ export class AnswerReader {
   readonly thoughts: ThoughtFilter
   readonly #request: CompletionRequest
   readonly #calls = new ToolCallReader()
+  readonly #reasoning = new ReasoningReader()
   readonly #writtenCalls: WrittenCallReader | undefined
-  /** All the text that came, and what was thought apart from it. */
+  /** All the text that came. */
   #content = ''
-  #reasoning = ''
   /** Text that is blank and may have been only what parts thoughts from calls. */
   #blank: string | undefined
   #finishReason: FinishReason | undefined
@@ -82,17 +83,19 @@ export class AnswerReader {
     const { hasCalls } = this.#calls
     if (this.#blank && !hasCalls) out.push({ type: 'text', text: this.#blank })
     const { thought: thoughts } = this.thoughts
-    const usage = await usageOf(this.#usage, this.#request, { answer, thoughts, reasoning: this.#reasoning })
+    const usage = await usageOf(this.#usage, this.#request, { answer, thoughts, reasoning: this.#reasoning.text })
     // Many say `stop` with calls, and some `tool_calls` without.
     const normal = hasCalls ? 'tool_calls' : 'stop'
     const isNormal = this.#finishReason === 'stop' || this.#finishReason === 'tool_calls'
-    out.push({ type: 'end', finish_reason: isNormal ? normal : (this.#finishReason ?? normal), usage })
+    const finish_reason = isNormal ? normal : (this.#finishReason ?? normal)
+    const reasoning = hasCalls ? { message: this.#reasoning.message, calls: this.#calls.extras } : undefined
+    out.push({ type: 'end', finish_reason, usage, reasoning })
     return out
   }
 
   #read(delta: RawDelta, out: CompletionChunk[]) {
-    const { content, refusal, reasoning_content, reasoning, tool_calls, function_call } = delta
-    if (reasoning_content || reasoning) this.#think(reasoning_content || reasoning)
+    const { content, refusal, tool_calls, function_call } = delta
+    if (this.#reasoning.push(delta)) this.thoughts.thinksElsewhere()
     if (content) {
       const text = textIn(content)
       this.#content += text
@@ -114,11 +117,6 @@ export class AnswerReader {
   #readMessage(message: RawDelta, out: CompletionChunk[]) {
     const isRepeated = this.#content !== '' && textIn(message.content) === this.#content
     this.#read(isRepeated ? { ...message, content: '' } : message, out)
-  }
-
-  #think(reasoning: unknown) {
-    this.thoughts.thinksElsewhere()
-    this.#reasoning += textIn(reasoning)
   }
 
   /** What is no thought. */

@@ -27,6 +27,8 @@ export interface RawDelta {
   refusal?: unknown
   reasoning_content?: unknown
   reasoning?: unknown
+  /** OpenRouter's. */
+  reasoning_details?: unknown
   tool_calls?: unknown
   /** What tool calls were before they were many. */
   function_call?: unknown

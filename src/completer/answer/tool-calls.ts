@@ -1,4 +1,4 @@
-import type { CompletionChunk } from '../completer.ts'
+import type { CompletionChunk, Reasoning } from '../completer.ts'
 import { ArgumentsReader } from './arguments.ts'
 import { isRecord } from './raw.ts'
 
@@ -9,6 +9,7 @@ interface Fragment {
   id: string
   name: string
   arguments: string
+  extra_content: unknown
 }
 
 interface Call {
@@ -21,6 +22,7 @@ interface Call {
   held: string
   isOut: boolean
   arguments: ArgumentsReader
+  extra_content: unknown
 }
 
 /**
@@ -41,10 +43,16 @@ export class ToolCallReader {
     return this.#calls.map((call) => call.name + call.arguments.text).join('')
   }
 
+  /** What came with calls beside their arguments and is wanted back: Gemini's signature of its thoughts. */
+  get extras(): Reasoning['calls'] {
+    const given = this.#calls.filter(({ extra_content }) => extra_content !== undefined)
+    return Object.fromEntries(given.map(({ index, extra_content }) => [index, { extra_content }]))
+  }
+
   /** A whole call from elsewhere, if it is not there already. */
   add(call: { name: string; arguments: string }): ToolCallChunk[] {
     if (this.#calls.some(({ name, arguments: { text } }) => name === call.name && text === call.arguments)) return []
-    const begun = this.#begin({ ...call, id: '', index: undefined })
+    const begun = this.#begin({ ...call, id: '', index: undefined, extra_content: undefined })
     begun.name = call.name
     return this.#sent(begun, begun.arguments.push(call.arguments))
   }
@@ -55,6 +63,7 @@ export class ToolCallReader {
     const call = at && !this.#isFurther(at, fragment) ? at : this.#begin(fragment)
     call.id ||= fragment.id
     call.name ||= fragment.name
+    call.extra_content ??= fragment.extra_content
     const piece = call.arguments.push(fragment.arguments)
     return this.#sent(call, piece)
   }
@@ -88,7 +97,7 @@ export class ToolCallReader {
     return !this.#calls.some((call) => call.name === name && (text === '' || call.arguments.text === text))
   }
 
-  #begin({ index, id }: Fragment): Call {
+  #begin({ index, id, extra_content }: Fragment): Call {
     const call: Call = {
       index: this.#calls.length,
       given: index,
@@ -97,6 +106,7 @@ export class ToolCallReader {
       held: '',
       isOut: false,
       arguments: new ArgumentsReader(),
+      extra_content,
     }
     this.#calls.push(call)
     return call
@@ -129,6 +139,7 @@ function fragmentIn(raw: unknown): Fragment {
     id: typeof call.id === 'string' ? call.id : '',
     name: typeof given.name === 'string' ? given.name : '',
     arguments: textOf(given.arguments),
+    extra_content: isRecord(call.extra_content) ? call.extra_content : undefined,
   }
 }
 

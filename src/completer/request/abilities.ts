@@ -25,6 +25,8 @@ export const Abilities = Type.Object(
     reasoningEffort: Type.Union([Type.Boolean(), Type.Array(Type.String())], {
       meaning: 'true, false or a list of texts',
     }),
+    /** Thoughts and signatures that came with calls are sent back with them; "always": some with the calls of others too. */
+    reasoningBack: Type.Union([Type.Boolean(), Type.Literal('always')], { meaning: 'true, false or "always"' }),
     temperature: Flag,
     topP: Flag,
     /** The parameter that limits an answer. */
@@ -59,6 +61,7 @@ const unknown: Abilities = {
   formatWithTools: true,
   images: true,
   reasoningEffort: true,
+  reasoningBack: true,
   temperature: true,
   topP: true,
   maxTokens: 'max_completion_tokens',

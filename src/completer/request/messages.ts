@@ -12,6 +12,7 @@ type Content = string | readonly { type: string }[]
 /** The conversation as the model can be told it; as it is, if nothing needs to be changed. */
 export function adapted(messages: Messages, can: Abilities): Messages {
   let list = messages
+  if (can.reasoningBack !== true) list = list.map(can.reasoningBack ? withReasoning : withoutReasoning)
   if (!can.tools) list = withWrittenCalls(list)
   if (!can.images) list = list.map(withoutImages)
   if (!can.system) list = withoutSystem(list)
@@ -28,6 +29,26 @@ export function withInstructions(messages: Messages, told: readonly string[]): M
   const has = first?.role === 'system'
   const content = [...(has ? [textOf(first.content)] : []), ...told].join('\n\n')
   return [{ role: 'system', content }, ...(has ? rest : messages)]
+}
+
+/** Not the same words each time: models take to repeating what they seem to have thought always. */
+function withReasoning(message: ChatCompletionMessageParam): ChatCompletionMessageParam {
+  if (message.role !== 'assistant' || !message.tool_calls || 'reasoning_content' in message) return message
+  const names = message.tool_calls.map((call) => (call.type === 'function' ? call.function.name : ''))
+  return Object.assign({ ...message }, { reasoning_content: `I call ${names.join(', ')}.` })
+}
+
+function withoutReasoning(message: ChatCompletionMessageParam): ChatCompletionMessageParam {
+  if (message.role !== 'assistant' || !message.tool_calls) return message
+  const { content, tool_calls } = message
+  return {
+    role: 'assistant',
+    ...(content !== undefined && { content }),
+    tool_calls: tool_calls.map((call) => {
+      const { extra_content: _, ...bare } = { extra_content: undefined, ...call }
+      return bare
+    }),
+  }
 }
 
 /** Calls and their outputs as text, in the form in which the model is told to write them. */
@@ -108,7 +129,8 @@ function join(
   const content = [first.content, second.content].map((one) => textOf(one ?? '')).filter(Boolean)
   const tool_calls = [...(first.tool_calls ?? []), ...(second.tool_calls ?? [])]
   return {
-    role: 'assistant',
+    ...first,
+    ...second,
     ...(content.length > 0 && { content: content.join('\n\n') }),
     ...(tool_calls.length > 0 && { tool_calls }),
   }

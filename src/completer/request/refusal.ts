@@ -1,5 +1,5 @@
 import { APIError } from 'openai'
-import type { ChatCompletionCreateParams } from 'openai/resources/chat/completions'
+import type { ChatCompletionCreateParams, ChatCompletionMessageParam } from 'openai/resources/chat/completions'
 import type { Abilities } from './abilities.ts'
 import { isForced } from './params.ts'
 
@@ -58,7 +58,7 @@ function names(name: string): Teaching['refused'] {
     `\\b${name}${quote} ?${kind}? ?(?:is|are) (?:unsupported|(?:currently |temporarily )?not (?:yet |currently )?${supported})`,
     `(?:n't|not) (?:yet |currently )?support(?:ed)? (?:the |this |that )?(?:use of )?(?:${kind}:? )?[^.,]{0,20}\\b${name}\\b`,
     `\\b${name}: extra inputs are not permitted`,
-    `loc['"]: ?[[(](?:['"]body['"], ?)?['"]${name}['"],?[\\])][^}]*(?:extra_forbidden|extra (?:inputs|fields) not permitted|extra inputs are not permitted)`,
+    `loc['"]: ?[[(](?:['"]body['"], ?)?(?:['"]messages['"], ?[^\\])]*)?['"]${name}['"],?[\\])][^}]*(?:extra_forbidden|extra (?:inputs|fields) not permitted|extra inputs are not permitted)`,
   ]
   const pattern = new RegExp(refusals.join('|'), 'i')
   return (said, param) => param === name || pattern.test(said)
@@ -76,6 +76,14 @@ const either =
 
 const plain = (lessons: Partial<Abilities>) => () => lessons
 
+/** Of messages, and of the calls in them. */
+const reasoningNames = ['reasoning_content', 'reasoning', 'reasoning_details', 'extra_content'] as const
+
+const hasCalls = (message: ChatCompletionMessageParam) =>
+  message.role === 'assistant' && message.tool_calls !== undefined
+const hasReasoning = (message: ChatCompletionMessageParam) =>
+  message.role === 'assistant' &&
+  [message, ...(message.tool_calls ?? [])].some((part) => reasoningNames.some((name) => name in part))
 const hasTools = (sent: Params) => sent.tools !== undefined
 const formatIn = (sent: Params) => sent.response_format?.type ?? 'text'
 const rolesIn = (sent: Params) => sent.messages.map(({ role }) => role)
@@ -166,6 +174,18 @@ const teachings: readonly Teaching[] = [
       const others = values.filter((value) => value !== sent.reasoning_effort)
       return { reasoningEffort: others.length > 0 ? others : false }
     },
+  },
+  {
+    had: (sent) => sent.messages.some(hasCalls),
+    // DeepSeek; Kimi.
+    refused: says(/reasoning_content\W{0,3} (?:in the thinking mode )?(?:must be passed back|is missing)/i),
+    lesson: plain({ reasoningBack: 'always' }),
+  },
+  {
+    had: (sent) => sent.messages.some(hasReasoning),
+    // Any by the name; DeepSeek's older models.
+    refused: either(...reasoningNames.map(names), says(/remove the reasoning_content/i)),
+    lesson: plain({ reasoningBack: false }),
   },
   // Anthropic's newer models: "`temperature` and `top_p` cannot both be specified".
   {
