@@ -117,7 +117,9 @@ describe('what a model thought before it called', () => {
     const events = await allEvents(await h.send('GET', `/v1/threads/${waiting.thread_id}/runs/${waiting.id}/stream`))
     expect(events.map(({ event }) => event)).toContain('thread.run.step.completed')
     const shown = JSON.stringify([steps, events])
-    expect(shown).not.toMatch(/reasoning"|reasoning_(?!tokens|effort)|Where is|extra_content|thought_signature|EsYB|CiQB|CrIC/)
+    expect(shown).not.toMatch(
+      /reasoning"|reasoning_(?!tokens|effort)|Where is|extra_content|thought_signature|EsYB|CiQB|CrIC/,
+    )
   })
 
   test('is not sent to another model', async () => {

@@ -1,8 +1,9 @@
 import type { ChatCompletionCreateParams, ChatCompletionMessageParam } from 'openai/resources/chat/completions'
 import { describe, expect, test } from 'vitest'
 import { type Harness, startApp } from './harness/app.ts'
+import type { Turn } from './harness/backend.ts'
 import { atRest, converse, outputsFor } from './harness/engine.ts'
-import { openAIError, strict } from './harness/refusals.ts'
+import { openAIError, refuseAs, strict } from './harness/refusals.ts'
 
 type Body = ChatCompletionCreateParams
 type Said = { role: 'user' | 'assistant'; content: string }
@@ -215,6 +216,37 @@ describe('a conversation may not end with the assistant, so the user says someth
     const messages = [user('One.'), assistant('Two.')]
     expect(await askedFor(h, messages)).toEqual([...messages, { role: 'user', content: 'Go on.' }])
   })
+})
+
+test('outputs that no answer came to get one before the next message of the user: Mistral', async () => {
+  const h = await startApp()
+  const said = {
+    object: 'error',
+    message: "Unexpected role 'user' after role 'tool'",
+    type: 'invalid_request_message_order',
+    param: null,
+    code: '3230',
+  }
+  const isRefused = (body: Body) => rolesIn(body).join(' ').includes('tool user')
+  const speaks: Turn = (exchange) => {
+    exchange.chunk({ content: 'Let me see.' })
+    exchange.calls({ name: 'lookup', arguments: '{}' })
+  }
+  h.backend.turns = [speaks, refuseAs(400, openAIError('No.'))]
+  h.backend.otherwise = strict(isRefused, 400, said)
+  const { thread, run } = await converse(h.client)
+  const waiting = await atRest(h.client, await run())
+  const tool_outputs = outputsFor(waiting)
+  await h.client.beta.threads.runs.submitToolOutputs(waiting.id, { thread_id: thread.id, tool_outputs })
+  expect(await atRest(h.client, waiting)).toMatchObject({ status: 'failed' })
+  await h.client.beta.threads.messages.create(thread.id, { role: 'user', content: 'And now?' })
+  expect(await atRest(h.client, await run())).toMatchObject({ status: 'completed' })
+  const sent = h.backend.requests.at(-1)?.messages
+  expect(sent?.slice(-3)).toMatchObject([
+    { role: 'tool' },
+    { role: 'assistant', content: '…' },
+    { role: 'user', content: 'And now?' },
+  ])
 })
 
 test('a template that refuses for another reason fails the run', async () => {

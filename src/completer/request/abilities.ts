@@ -42,6 +42,8 @@ export const Abilities = Type.Object(
     system: Flag,
     /** Two messages of one role in a row; else they are joined. */
     repeatedRoles: Flag,
+    /** A message of the user after the outputs of calls; else one of the assistant is put between. */
+    userAfterOutputs: Flag,
     /** A conversation that begins with the assistant, or ends with it; else a message of the user is put there. */
     assistantFirst: Flag,
     assistantLast: Flag,
@@ -68,6 +70,7 @@ const unknown: Abilities = {
   usageInStream: true,
   system: true,
   repeatedRoles: true,
+  userAfterOutputs: true,
   assistantFirst: true,
   assistantLast: true,
 }

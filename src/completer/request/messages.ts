@@ -17,6 +17,7 @@ export function adapted(messages: Messages, can: Abilities): Messages {
   if (!can.images) list = list.map(withoutImages)
   if (!can.system) list = withoutSystem(list)
   if (!can.assistantFirst) list = withUserFirst(list)
+  if (!can.userAfterOutputs) list = withAnswers(list)
   if (!can.repeatedRoles) list = joined(list)
   if (!can.assistantLast && list.at(-1)?.role === 'assistant') list = [...list, { role: 'user', content: 'Go on.' }]
   return list
@@ -104,6 +105,14 @@ function withUserFirst(messages: Messages): Messages {
   const at = messages.findIndex(({ role }) => role !== 'system')
   if (messages[at]?.role !== 'assistant') return messages
   return [...messages.slice(0, at), { role: 'user', content: '…' }, ...messages.slice(at)]
+}
+
+function withAnswers(messages: Messages): Messages {
+  return messages.flatMap((message, at) =>
+    message.role === 'user' && messages[at - 1]?.role === 'tool'
+      ? [{ role: 'assistant', content: '…' }, message]
+      : [message],
+  )
 }
 
 function joined(messages: Messages): Messages {

@@ -237,6 +237,12 @@ const teachings: readonly Teaching[] = [
     lesson: plain({ assistantFirst: false }),
   },
   {
+    had: ({ messages }) => messages.some(({ role }, at) => role === 'user' && messages[at - 1]?.role === 'tool'),
+    // Mistral.
+    refused: says(/unexpected role '?user'? after role '?tool/i),
+    lesson: plain({ userAfterOutputs: false }),
+  },
+  {
     had: () => true,
     refused: says(
       /roles? must alternate|must alternate between|2 or more assistant messages|consecutive [^.]{0,30}(?:messages|roles)/i,
