@@ -27,12 +27,19 @@ export class Room {
     this.#counter = counter
   }
 
-  /** Takes a turn in, if there is room for it. */
-  take(items: Turn): Promise<boolean> {
-    return this.#take(
-      () => items.map(bytesOf).reduce((a, b) => a + b, 0),
-      () => this.#counter.of(items),
-    )
+  /** Takes in as many of the turns as there is room for, from the first on. */
+  async take(turns: readonly Turn[]): Promise<Turn[]> {
+    if (this.#left === Number.POSITIVE_INFINITY) return [...turns]
+    const kept: Turn[] = []
+    for (const turn of turns) {
+      const isIn = await this.#take(
+        () => sumOf(turn, bytesOf),
+        () => this.#counter.of(turn),
+      )
+      if (!isIn) break
+      kept.push(turn)
+    }
+    return kept
   }
 
   /** The same for texts by themselves. */
@@ -127,7 +134,7 @@ export function createTokenCounters(load: (encoding: Encoding) => Promise<CountT
 
 const bytesOf = (item: Item) => sumOf(textsOf(item), Buffer.byteLength) + othersOf(item)
 
-const sumOf = (texts: readonly string[], count: CountTokens) => texts.reduce((sum, text) => sum + count(text), 0)
+const sumOf = <T>(list: readonly T[], count: (one: T) => number) => list.reduce((sum, one) => sum + count(one), 0)
 
 function textsOf(item: Item): string[] {
   if (isCalls(item)) {

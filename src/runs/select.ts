@@ -26,31 +26,28 @@ export async function select(
 ): Promise<Selection | undefined> {
   const made = madeTurns(conversation).reverse()
   const pages = newestFirst(conversation, run, more)
-  const { value: newest } = await pages.next()
-  for (const turn of [newest, made[0]]) if (turn && !(await room.take(turn))) return undefined
+  const first = (await pages.next()).value ?? []
+  for (const must of [first.slice(0, 1), made.slice(0, 1)]) {
+    if ((await room.take(must)).length < must.length) return undefined
+  }
 
-  const keptMade = [...made.slice(0, 1), ...(await taken(made.slice(1), room))]
-  const isFull = keptMade.length < made.length
-  const keptEarlier = newest ? [newest, ...(isFull ? [] : await taken(pages, room))] : []
+  const keptMade = [...made.slice(0, 1), ...(await room.take(made.slice(1)))]
+  const keptEarlier = first.slice(0, 1)
+  let isFull = keptMade.length < made.length
+  for (let page: Turn[] | undefined = first.slice(1); page && !isFull; page = (await pages.next()).value) {
+    const kept = await room.take(page)
+    keptEarlier.push(...kept)
+    isFull = kept.length < page.length
+  }
   return { earlier: keptEarlier.reverse(), made: keptMade.reverse() }
 }
 
-/** As many as there is room for. */
-async function taken(turns: Iterable<Turn> | AsyncIterable<Turn>, room: Room): Promise<Turn[]> {
-  const list: Turn[] = []
-  for await (const turn of turns) {
-    if (!(await room.take(turn))) break
-    list.push(turn)
-  }
-  return list
-}
-
-/** The turns before the run, read as they are asked for. */
+/** The turns before the run, read as they are asked for. No page is empty. */
 async function* newestFirst(
   first: Earlier,
   run: Run,
   more: (older: number, limit: number) => Promise<Earlier>,
-): AsyncGenerator<Turn, undefined> {
+): AsyncGenerator<Turn[], undefined> {
   let page = first
   let wanted = wantedMessages(run) - first.before.length
   for (;;) {
@@ -59,7 +56,8 @@ async function* newestFirst(
     const oldest = turns[0]?.find((item) => !isCalls(item))?.run_id
     // The older part of this run may be on the next page.
     const isCut = goesOn && typeof oldest === 'string'
-    yield* turns.slice(isCut ? 1 : 0).reverse()
+    const whole = turns.slice(isCut ? 1 : 0).reverse()
+    if (whole.length > 0) yield whole
     if (page.older === undefined || wanted <= 0) return undefined
     const rest = isCut ? page.before.filter(({ run_id }) => run_id === oldest) : []
     const stepsOfRest = page.beforeSteps.filter(({ run_id }) => isCut && run_id === oldest)
