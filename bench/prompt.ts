@@ -4,8 +4,8 @@ import { loadCounter } from '../src/completer/encodings.ts'
 import { newId } from '../src/ids.ts'
 import { compose } from '../src/runs/compose.ts'
 import { Hand } from '../src/runs/hand.ts'
-import { TokenCounter } from '../src/runs/room.ts'
 import { firstPage } from '../src/runs/select.ts'
+import { Scale, TokenCounter, type Tokens } from '../src/runs/tokens.ts'
 import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts'
 import { aCallStep, aMessage, anAnswer, aRun, aThread } from '../test/harness/objects.ts'
 import { below, type Figure, markdownTable, median } from './table.ts'
@@ -51,12 +51,12 @@ if (!claim) throw new Error('There is no run to claim.')
 const hand = new Hand(claim, (waiting) => waiting)
 const ours = new Map()
 
-async function measure(window: number | undefined, tokens: TokenCounter) {
-  const completer = { windowOf: async () => window, complete: () => [] as never }
+async function measure(window: number | undefined, tokens: Tokens) {
+  const completer = { windowOf: async () => window, nameOf: (model: string) => model }
   const before = performance.eventLoopUtilization()
   const start = performance.now()
   const conversation = await store.runs.conversation(run, firstPage)
-  const request = await compose(hand, conversation, ours, {
+  const prompt = await compose(hand, conversation, ours, {
     store,
     completer,
     tokensOf: () => tokens,
@@ -65,10 +65,10 @@ async function measure(window: number | undefined, tokens: TokenCounter) {
   })
   const ms = performance.now() - start
   const { active } = performance.eventLoopUtilization(before)
-  return { ms: Math.max(ms, active), sent: request?.messages.length ?? 0 }
+  return { ms: Math.max(ms, active), sent: prompt?.request.messages.length ?? 0 }
 }
 
-const newCounter = () => new TokenCounter(() => loadCounter('o200k_base'))
+const newTokens = () => ({ counter: new TokenCounter(() => loadCounter('o200k_base')), scale: new Scale(1) })
 
 const figures: Figure[] = []
 for (const [name, window] of [
@@ -76,7 +76,7 @@ for (const [name, window] of [
   ['131,072', 131_072],
   ['unknown: all are sent', undefined],
 ] as const) {
-  const tokens = newCounter()
+  const tokens = newTokens()
   const first = await measure(window, tokens)
   const times: number[] = []
   for (let n = 0; n < rounds; n++) times.push((await measure(window, tokens)).ms)

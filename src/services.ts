@@ -25,9 +25,9 @@ import { createRecorder } from './runs/commit.ts'
 import { createExecutor, type Executor } from './runs/executor.ts'
 import { createFollower, type Follower } from './runs/follow.ts'
 import { isTerminal } from './runs/lifecycle.ts'
-import { createTokenCounters } from './runs/room.ts'
 import { createRunService, type RunService } from './runs/run-service.ts'
 import { createSpecialists } from './runs/specialists.ts'
+import { createTokens } from './runs/tokens.ts'
 import { type CodeSandbox, createCodeSandbox } from './sandbox-services.ts'
 import { createSqliteStore } from './store/sqlite/sqlite-store.ts'
 import type { RunState, Store } from './store/store.ts'
@@ -165,7 +165,7 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
     pictureOf: createPictureReader(store, blobs),
     keyOf: (run_id) => keys.of(run_id),
     makeFile: createOutputs(blobs, clock),
-    tokensOf: createTokenCounters(loadCounter),
+    tokensOf: createTokens(loadCounter),
     clock,
     maxRounds: config.RUN_TOOL_ROUNDS,
     concurrency: config.RUN_CONCURRENCY,

@@ -5,6 +5,7 @@ import { encodingOf, loadCounter } from '../src/completer/encodings.ts'
 
 test.for([
   ['gpt-4o-mini', 'o200k_base'],
+  ['openai/gpt-4o', 'o200k_base'],
   ['gpt-4.1', 'o200k_base'],
   ['gpt-5-nano', 'o200k_base'],
   ['o3-mini', 'o200k_base'],
@@ -14,7 +15,7 @@ test.for([
   ['qwen3:4b', 'cl100k_base'],
   ['ollama/gpt-4o', 'cl100k_base'],
 ] as const)('%s is counted by %s', ([model, encoding]) => {
-  expect(encodingOf(model)).toBe(encoding)
+  expect(encodingOf(model).encoding).toBe(encoding)
 })
 
 const texts = [

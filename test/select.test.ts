@@ -4,14 +4,16 @@ import { newId } from '../src/ids.ts'
 import { countTokens } from '../src/retrieval/extraction/tokens.ts'
 import { earlierTurns, madeTurns, type Turn } from '../src/runs/history.ts'
 import { requestFor } from '../src/runs/prompt.ts'
-import { Room, TokenCounter } from '../src/runs/room.ts'
+import { Room } from '../src/runs/room.ts'
 import { select } from '../src/runs/select.ts'
+import { Scale, TokenCounter } from '../src/runs/tokens.ts'
 import type { Message } from '../src/schemas/messages.ts'
 import type { RunStep } from '../src/schemas/run-steps.ts'
 import type { Conversation, Earlier } from '../src/store/store.ts'
 import { aCallStep, aMessage, anAnswer, aRun } from './harness/objects.ts'
 
 const counter = new TokenCounter(async () => countTokens)
+const tokens = { counter, scale: new Scale(1) }
 const tokensOf = async (turns: readonly Turn[]) => {
   let sum = 0
   for (const turn of turns) sum += await counter.of(turn)
@@ -79,7 +81,7 @@ test('a prompt has the newest of a thread, whole turns of it, and as much as the
     const own = saidBy('run_own', ownAnswers)
     const { conversation, whole, more } = conversationOf(said, own, firstPage)
     const made = madeTurns(own)
-    const selected = await select(conversation, new Room(limit, counter), aRun('thread_1'), more)
+    const selected = await select(conversation, new Room(limit, tokens), aRun('thread_1'), more)
     const must = [...whole.slice(-1), ...made.slice(-1)]
     if (!selected) {
       expect(await tokensOf(must)).toBeGreaterThan(limit)
@@ -122,7 +124,7 @@ test('a prompt has no more messages than the run wants, whatever the pages', asy
     const size = Math.min(firstPage, wanted)
     const { conversation, whole, more } = conversationOf(said, saidBy('run_own', []), size)
     const run = aRun('thread_1', { truncation_strategy: { type: 'last_messages', last_messages: wanted } })
-    const selected = await select(conversation, new Room(Number.POSITIVE_INFINITY, counter), run, more)
+    const selected = await select(conversation, new Room(Number.POSITIVE_INFINITY, tokens), run, more)
     const ids = (turns: readonly Turn[] = []) =>
       turns.flat().flatMap(({ object, id }) => (object === 'thread.message' ? id : []))
     expect(ids(selected?.earlier)).toEqual(ids(whole).slice(-wanted))

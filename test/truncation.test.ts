@@ -8,7 +8,8 @@ const words = (count: number, word = 'apple') => `${word} `.repeat(count).trim()
 async function longThread(h: Harness, count: number, each: number) {
   const { thread, run, assistant } = await converse(
     h.client,
-    { instructions: 'Be brief.', tools: [] },
+    // Counted exactly.
+    { model: 'gpt-4', instructions: 'Be brief.', tools: [] },
     words(each, 'first'),
   )
   for (let n = 1; n < count; n++) {

@@ -186,9 +186,9 @@ describe('a prompt that is too long for the backend', () => {
 
   test('by more than was counted is made shorter once more', async () => {
     const h = await startApp()
-    // Its encoding needs half as many tokens again.
+    // Its encoding needs twice as many tokens.
     h.backend.otherwise = strict(
-      isLongerThan(1100),
+      isLongerThan(900),
       400,
       openAIError("This model's maximum context length is 2048 tokens."),
     )

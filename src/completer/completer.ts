@@ -46,6 +46,8 @@ export type CompletionChunk =
       type: 'end'
       finish_reason: 'stop' | 'length' | 'tool_calls' | 'content_filter'
       usage: Usage
+      /** The backend has not counted the prompt; it was counted here. */
+      isEstimate?: boolean
       reasoning?: Reasoning | undefined
     }
 
@@ -62,6 +64,8 @@ export interface Completer {
 
 /** Every model that can be asked, each where it is. */
 export interface Models extends Completer {
+  /** What its backend calls a model. */
+  nameOf(model: string): string
   /** What the calls to a model have to pass; undefined if nothing. */
   gateOf(model: string): Gate | undefined
   /** Those of all backends. */

@@ -54,6 +54,8 @@ export function createRoutingCompleter(demo: Completer, find: FindRoute, backend
   return {
     gates: backends.map(({ gate }) => gate),
 
+    nameOf: (model) => find(model)?.model ?? model,
+
     gateOf: (model) => find(model)?.backend.gate,
 
     async windowOf(model) {

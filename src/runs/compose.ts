@@ -1,22 +1,30 @@
-import { type Completer, type CompletionRequest, WindowError } from '../completer/completer.ts'
+import { type CompletionRequest, type Models, WindowError } from '../completer/completer.ts'
 import type { Conversation, Store } from '../store/store.ts'
 import type { RunTools } from '../tools/registry.ts'
 import { budgetOf, type Hand } from './hand.ts'
 import { isCalls } from './history.ts'
 import { picturesIn } from './pictures.ts'
 import { requestFor, toolsOf } from './prompt.ts'
-import { Room, type TokenCounter } from './room.ts'
+import { Room } from './room.ts'
 import { select } from './select.ts'
+import type { Tokens } from './tokens.ts'
 
 export interface ComposeContext {
   store: Store
-  completer: Completer
-  /** For the texts of a model. */
-  tokensOf(model: string): TokenCounter
+  completer: Pick<Models, 'windowOf' | 'nameOf'>
+  /** Of a model by the name that its backend has for it. */
+  tokensOf(model: string): Tokens
   /** A picture as a data URL; undefined if there is none, or it cannot be shown to a model. */
   pictureOf(file_id: string): Promise<string | undefined>
   /** The backend's key that the client has brought for a run. */
   keyOf(run_id: string): string | undefined
+}
+
+/** A model call that is to be made. */
+export interface Prompt {
+  request: CompletionRequest
+  /** Is told how many tokens the backend has counted for it. */
+  onUsage(prompt_tokens: number): void
 }
 
 /** An answer is left so much of a window that is known, or a quarter of a small one, if the run does not say how much. */
@@ -33,18 +41,19 @@ export async function compose(
   ours: RunTools,
   { store, completer, tokensOf, pictureOf, keyOf }: ComposeContext,
   share = 1,
-): Promise<CompletionRequest | undefined> {
+): Promise<Prompt | undefined> {
   const { run } = hand.state
   const { max_prompt_tokens, max_completion_tokens } = budgetOf(hand.state)
   const [tools, whole] = await Promise.all([toolsOf(run, ours), completer.windowOf(run.model)])
   const window = whole === undefined ? undefined : Math.floor(whole * share)
   const inBudget = max_prompt_tokens ?? Number.POSITIVE_INFINITY
   const inWindow = window === undefined ? Number.POSITIVE_INFINITY : window - reserved(window, max_completion_tokens)
-  const room = new Room(Math.min(inBudget, inWindow), tokensOf(run.model))
+  const tokens = tokensOf(completer.nameOf(run.model))
+  const room = new Room(Math.min(inBudget, inWindow), tokens)
 
   const fixed = [run.instructions ?? '', ...(tools.length > 0 ? [JSON.stringify(tools)] : [])]
   const more = (older: number, limit: number) => store.runs.earlier(run, older, limit)
-  const selected = (await room.takeTexts(fixed)) ? await select(conversation, room, run, more) : undefined
+  const selected = (await room.require(fixed)) ? await select(conversation, room, run, more) : undefined
   if (!selected) {
     if (inBudget <= inWindow) return undefined
     throw new WindowError(
@@ -60,7 +69,15 @@ export async function compose(
     hasCalled: conversation.steps.some((step) => step.type === 'tool_calls'),
     pictures: await picturesIn(messages, pictureOf),
   })
-  return { ...request, client_key: keyOf(run.id) }
+  const counted = await room.counted()
+  return {
+    request: { ...request, client_key: keyOf(run.id) },
+    onUsage(prompt_tokens) {
+      // What pictures cost is not known.
+      const isText = request.messages.every(({ content }) => !Array.isArray(content))
+      if (counted !== undefined && isText) tokens.scale.learn(counted, prompt_tokens)
+    },
+  }
 }
 
 /** What may be asked for as an answer: backends refuse what does not fit into the window together with its prompt. */

@@ -27,15 +27,13 @@ export async function select(
   const made = madeTurns(conversation).reverse()
   const pages = newestFirst(conversation, run, more)
   const first = (await pages.next()).value ?? []
-  for (const must of [first.slice(0, 1), made.slice(0, 1)]) {
-    if ((await room.take(must)).length < must.length) return undefined
-  }
+  for (const turn of [first[0], made[0]]) if (turn && !(await room.requireTurn(turn))) return undefined
 
-  const keptMade = [...made.slice(0, 1), ...(await room.take(made.slice(1)))]
+  const keptMade = [...made.slice(0, 1), ...(await room.fill(made.slice(1)))]
   const keptEarlier = first.slice(0, 1)
   let isFull = keptMade.length < made.length
   for (let page: Turn[] | undefined = first.slice(1); page && !isFull; page = (await pages.next()).value) {
-    const kept = await room.take(page)
+    const kept = await room.fill(page)
     keptEarlier.push(...kept)
     isFull = kept.length < page.length
   }

@@ -1,18 +1,12 @@
 import { seconds } from '../clock.ts'
-import {
-  type CompletionChunk,
-  CompletionError,
-  type CompletionRequest,
-  type Models,
-  WindowError,
-} from '../completer/completer.ts'
+import { type CompletionChunk, CompletionError, type Models, WindowError } from '../completer/completer.ts'
 import type { Delta } from '../schemas/events.ts'
 import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
 import type { Conversation, RunChange } from '../store/store.ts'
 import { figuresOf, pathsOf } from '../tools/code-results.ts'
 import { sourcesOf } from '../tools/file-search.ts'
 import { nameOf, type RunTools, type ToolRegistry } from '../tools/registry.ts'
-import { type ComposeContext, compose } from './compose.ts'
+import { type ComposeContext, compose, type Prompt } from './compose.ts'
 import { Draft, type Material } from './draft.ts'
 import { budgetOf, type Hand } from './hand.ts'
 import { firstPage, wantedMessages } from './select.ts'
@@ -54,11 +48,11 @@ export async function takeTurn(hand: Hand, context: TurnContext): Promise<RunCha
     throw new CompletionError('server_error', message)
   }
   for (let tries = 0; ; tries++) {
-    const request = await compose(hand, conversation, ours, context, windowShares[tries])
-    if (!request) return incomplete(spent, seconds(clock), 'max_prompt_tokens')
+    const prompt = await compose(hand, conversation, ours, context, windowShares[tries])
+    if (!prompt) return incomplete(spent, seconds(clock), 'max_prompt_tokens')
     try {
       const draft = new Draft(run, clock, ours, materialOf(conversation, ours))
-      return await callModel(hand, request, draft, ours, context)
+      return await callModel(hand, prompt, draft, ours, context)
     } catch (error) {
       // The completer knows the window by now, unless it was not told.
       const mayFit = error instanceof WindowError && error.window !== undefined
@@ -69,7 +63,7 @@ export async function takeTurn(hand: Hand, context: TurnContext): Promise<RunCha
 
 async function callModel(
   hand: Hand,
-  request: CompletionRequest,
+  { request, onUsage }: Prompt,
   draft: Draft,
   ours: RunTools,
   { recorder, completer, clock }: TurnContext,
@@ -99,6 +93,7 @@ async function callModel(
       if (chunk.type === 'end') {
         end = chunk
         draft.keep(chunk.reasoning)
+        if (!chunk.isEstimate) onUsage(chunk.usage.prompt_tokens)
       } else if (chunk.type === 'tool_call') {
         // Some backends do not know the parameter; what they call too much, the model can call in the next turn.
         if (!run.parallel_tool_calls && draft.isFurtherCall(chunk)) continue

@@ -6,7 +6,7 @@ import { isRecord, type RawChoice, type RawChunk, type RawDelta, textIn } from '
 import { ReasoningReader } from './reasoning.ts'
 import { ThoughtFilter } from './thinking.ts'
 import { ToolCallReader } from './tool-calls.ts'
-import { usageIn, usageOf } from './usage.ts'
+import { hasPrompt, usageIn, usageOf } from './usage.ts'
 import { WrittenCallReader } from './written-calls.ts'
 
 /** Makes one answer out of what a backend sends, whatever it is like. Each kind of repair has a file of its own. */
@@ -89,7 +89,8 @@ export class AnswerReader {
     const isNormal = this.#finishReason === 'stop' || this.#finishReason === 'tool_calls'
     const finish_reason = isNormal ? normal : (this.#finishReason ?? normal)
     const reasoning = hasCalls ? { message: this.#reasoning.message, calls: this.#calls.extras } : undefined
-    out.push({ type: 'end', finish_reason, usage, reasoning })
+    const isEstimate = !hasPrompt(this.#usage)
+    out.push({ type: 'end', finish_reason, usage, isEstimate, reasoning })
     return out
   }
 

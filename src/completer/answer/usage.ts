@@ -50,6 +50,9 @@ export async function usageOf(
   }
 }
 
+/** Whether the backend has counted the prompt. */
+export const hasPrompt = (given: Record<string, unknown> = {}) => numberIn(given.prompt_tokens) > 0
+
 const detailsIn = (value: unknown) => (isRecord(value) ? value : {})
 
 const numberIn = (value: unknown): number => (typeof value === 'number' && value > 0 ? Math.trunc(value) : 0)
