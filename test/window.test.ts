@@ -184,6 +184,36 @@ describe('a prompt that is too long for the backend', () => {
     expect(h.backend.requests).toHaveLength(3)
   })
 
+  test.for([
+    ['Ollama', 400, { error: { message: 'prompt is too long; exceeded maximum context length', type: 'api_error' } }],
+    [
+      'Groq',
+      400,
+      openAIError('Please reduce the length of the messages or completion.', { code: 'context_length_exceeded' }),
+    ],
+    ['Zhipu', 400, openAIError('Prompt exceeds max length', { code: 'context_length_exceeded' })],
+  ] as const)('is made half as long, if the backend does not say how long it may be: %s', async ([, status, said]) => {
+    const h = await startApp()
+    h.backend.otherwise = strict(isLongerThan(1500), status, said)
+    const run = await longThread(h)
+    expect((await atRest(h.client, await run())).status).toBe('completed')
+    const [all, half, quarter, ...more] = h.backend.requests.map((body) => numbersIn(body).length)
+    expect(all).toBe(40)
+    expect(half).toBeGreaterThan(14)
+    expect(half).toBeLessThan(20)
+    expect(quarter).toBeGreaterThan(5)
+    expect(more).toEqual([])
+  })
+
+  test('and cannot be made shorter fails with what the backend said', async () => {
+    const h = await startApp()
+    h.backend.otherwise = strict(() => true, 400, openAIError('The input is too long.'))
+    const { run } = await converse(h.client, { tools: [] }, words(500))
+    const { last_error } = await atRest(h.client, await run())
+    expect(last_error).toEqual({ code: 'invalid_prompt', message: 'The input is too long.' })
+    expect(h.backend.requests).toHaveLength(1)
+  })
+
   test('by more than was counted is made shorter once more', async () => {
     const h = await startApp()
     // Its encoding needs twice as many tokens.
@@ -220,14 +250,6 @@ describe('a prompt that is too long for the backend', () => {
       code: 'invalid_prompt',
       message: expect.stringMatching(/do not fit into the 512 tokens of the model 'm'/),
     })
-    expect(h.backend.requests).toHaveLength(1)
-  })
-
-  test('of a backend that does not say by how much fails the run', async () => {
-    const h = await startApp()
-    h.backend.otherwise = refuseAs(400, openAIError('The prompt is too long.', { code: 'context_length_exceeded' }))
-    const run = await longThread(h, 3)
-    expect((await atRest(h.client, await run())).last_error?.code).toBe('invalid_prompt')
     expect(h.backend.requests).toHaveLength(1)
   })
 })

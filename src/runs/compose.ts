@@ -27,12 +27,19 @@ export interface Prompt {
   onUsage(prompt_tokens: number): void
 }
 
+/** What may be used of a model's window. */
+export interface Fit {
+  share: number
+  /** No more than these tokens, whatever the window. */
+  most: number | undefined
+}
+
 /** An answer is left so much of a window that is known, or a quarter of a small one, if the run does not say how much. */
 const answerTokens = 4096
 
 /**
  * The next model call of a run, with as much of the conversation as there is room for in its budget and in the model's
- * window, of which `share` may be used. Undefined if the budget does not reach for what has to be sent; rejects with a
+ * window, as far as `fit` says. Undefined if the budget does not reach for what has to be sent; rejects with a
  * WindowError if the window does not.
  */
 export async function compose(
@@ -40,12 +47,12 @@ export async function compose(
   conversation: Conversation,
   ours: RunTools,
   { store, completer, tokensOf, pictureOf, keyOf }: ComposeContext,
-  share = 1,
+  fit: Fit = { share: 1, most: undefined },
 ): Promise<Prompt | undefined> {
   const { run } = hand.state
   const { max_prompt_tokens, max_completion_tokens } = budgetOf(hand.state)
   const [tools, whole] = await Promise.all([toolsOf(run, ours), completer.windowOf(run.model)])
-  const window = whole === undefined ? undefined : Math.floor(whole * share)
+  const window = windowIn(whole, fit)
   const inBudget = max_prompt_tokens ?? Number.POSITIVE_INFINITY
   const inWindow = window === undefined ? Number.POSITIVE_INFINITY : window - reserved(window, max_completion_tokens)
   const tokens = tokensOf(completer.nameOf(run.model))
@@ -78,6 +85,11 @@ export async function compose(
       if (counted !== undefined && isText) tokens.scale.learn(counted, prompt_tokens)
     },
   }
+}
+
+function windowIn(whole: number | undefined, { share, most }: Fit): number | undefined {
+  if (whole === undefined) return most
+  return Math.min(Math.floor(whole * share), most ?? Number.POSITIVE_INFINITY)
 }
 
 /** What may be asked for as an answer: backends refuse what does not fit into the window together with its prompt. */

@@ -1,5 +1,11 @@
 import { seconds } from '../clock.ts'
-import { type CompletionChunk, CompletionError, type Models, WindowError } from '../completer/completer.ts'
+import {
+  type CompletionChunk,
+  CompletionError,
+  type CompletionRequest,
+  type Models,
+  WindowError,
+} from '../completer/completer.ts'
 import type { Delta } from '../schemas/events.ts'
 import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
 import type { Conversation, RunChange } from '../store/store.ts'
@@ -47,19 +53,38 @@ export async function takeTurn(hand: Hand, context: TurnContext): Promise<RunCha
     const message = `The model called tools ${context.maxRounds} times without coming to an answer.`
     throw new CompletionError('server_error', message)
   }
-  for (let tries = 0; ; tries++) {
-    const prompt = await compose(hand, conversation, ours, context, windowShares[tries])
-    if (!prompt) return incomplete(spent, seconds(clock), 'max_prompt_tokens')
+  return ask(hand, conversation, ours, context)
+}
+
+/** Makes the call, with a shorter prompt if the backend refuses it as too long. */
+async function ask(hand: Hand, conversation: Conversation, ours: RunTools, context: TurnContext): Promise<RunChange> {
+  const { run, spent } = hand.state
+  let refused: WindowError | undefined
+  let most: number | undefined
+  for (const share of windowShares) {
+    const prompt = await compose(hand, conversation, ours, context, { share, most }).catch((error) => {
+      // A guess is no reason.
+      throw most !== undefined && error instanceof WindowError ? refused : error
+    })
+    if (!prompt) return incomplete(spent, seconds(context.clock), 'max_prompt_tokens')
     try {
-      const draft = new Draft(run, clock, ours, materialOf(conversation, ours))
+      const draft = new Draft(run, context.clock, ours, materialOf(conversation, ours))
       return await callModel(hand, prompt, draft, ours, context)
     } catch (error) {
-      // The completer knows the window by now, unless it was not told.
-      const mayFit = error instanceof WindowError && error.window !== undefined
-      if (!mayFit || tries === windowShares.length - 1) throw error
+      if (!(error instanceof WindowError)) throw error
+      refused = error
+      // Where it has told its window, the completer knows it by now.
+      if (error.window === undefined) most = Math.floor(bytesIn(prompt.request) / (2 * bytesPerToken))
     }
   }
+  throw refused
 }
+
+/** Of what people write in English; there are fewer in most other texts, so that a guess by it is a cautious one. */
+const bytesPerToken = 4
+
+const bytesIn = ({ messages }: CompletionRequest) =>
+  messages.reduce((sum, { content }) => sum + (typeof content === 'string' ? Buffer.byteLength(content) : 0), 0)
 
 async function callModel(
   hand: Hand,
