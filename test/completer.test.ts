@@ -43,13 +43,18 @@ describe('a backend that is in trouble for a moment is asked again', () => {
     expect(h.backend.requests[2]).toEqual(h.backend.requests[0])
   })
 
-  test('after the time that it asks for', async () => {
+  const waits: [string, () => string][] = [
+    ['in seconds', () => '1'],
+    // Dates have whole seconds.
+    ['by a date', () => new Date(Date.now() + 2000).toUTCString()],
+  ]
+  test.for(waits)('after the time that it asks for, %s', async ([, asked]) => {
     const h = await startApp()
     const times: number[] = []
     h.backend.turns.push(
       (exchange) => {
         times.push(performance.now())
-        return refuse(429, { message: 'Slow down.' }, { 'retry-after': '1' })(exchange)
+        return refuse(429, { message: 'Slow down.' }, { 'retry-after': asked() })(exchange)
       },
       ({ text }) => {
         times.push(performance.now())

@@ -62,7 +62,12 @@ function isTransient(error: unknown): boolean {
 function waitMs(error: unknown, backoff: number): number {
   const headers = error instanceof OpenAI.APIError ? error.headers : undefined
   const ms = Number(headers?.get('retry-after-ms') ?? Number.NaN)
-  const seconds = Number(headers?.get('retry-after') ?? Number.NaN)
-  const asked = Number.isFinite(ms) ? ms : seconds * 1000
+  const asked = Number.isFinite(ms) ? ms : retryAfterMs(headers?.get('retry-after') ?? '')
   return Math.min(Number.isFinite(asked) && asked >= 0 ? asked : backoff * (1 + Math.random() / 4), maxWaitMs)
+}
+
+/** It may be seconds or a date. */
+function retryAfterMs(value: string): number {
+  const seconds = value === '' ? Number.NaN : Number(value)
+  return Number.isNaN(seconds) ? Date.parse(value) - Date.now() : seconds * 1000
 }
