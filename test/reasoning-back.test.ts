@@ -1,3 +1,4 @@
+import type { Run } from 'openai/resources/beta/threads/runs/runs'
 import { afterEach, describe, expect, test } from 'vitest'
 import { chunk, done, fragment, sending, usageChunk, whole } from './harness/answers.ts'
 import { type Harness, startApp } from './harness/app.ts'
@@ -77,15 +78,19 @@ afterEach(() => h.close())
 
 const toolMessages = (at: number) => h.backend.requests[at]?.messages.filter((message) => 'tool_calls' in message)
 
+/** The run at its end, once its calls have their outputs. */
+async function answered(run: Run) {
+  const outputs = { thread_id: run.thread_id, tool_outputs: outputsFor(run) }
+  return atRest(h.client, await h.client.beta.threads.runs.submitToolOutputs(run.id, outputs))
+}
+
 /** A run that calls, and goes on once it has its output; then one more of the same thread. */
 async function twoRuns(turn: Turn, second: object = {}) {
   h = await startApp()
   h.backend.turns = [turn]
   const { thread, run } = await converse(h.client)
   const waiting = await atRest(h.client, await run())
-  const tool_outputs = outputsFor(waiting)
-  await h.client.beta.threads.runs.submitToolOutputs(waiting.id, { thread_id: thread.id, tool_outputs })
-  expect(await atRest(h.client, waiting)).toMatchObject({ status: 'completed' })
+  expect(await answered(waiting)).toMatchObject({ status: 'completed' })
   await h.client.beta.threads.messages.create(thread.id, { role: 'user', content: 'And now?' })
   expect(await atRest(h.client, await run(second))).toMatchObject({ status: 'completed' })
   return waiting
@@ -131,11 +136,9 @@ describe('what a model thought before it called', () => {
   test('counts as a part of the prompt', async () => {
     h = await startApp()
     h.backend.turns = [sending(chunk({ reasoning_content: 'Where is Rome? '.repeat(400) }), fragment(call()), ...ends)]
-    const { thread, run } = await converse(h.client)
+    const { run } = await converse(h.client)
     const waiting = await atRest(h.client, await run({ max_prompt_tokens: 600 }))
-    const tool_outputs = outputsFor(waiting)
-    await h.client.beta.threads.runs.submitToolOutputs(waiting.id, { thread_id: thread.id, tool_outputs })
-    expect(await atRest(h.client, waiting)).toMatchObject({
+    expect(await answered(waiting)).toMatchObject({
       status: 'incomplete',
       incomplete_details: { reason: 'max_prompt_tokens' },
     })
@@ -169,11 +172,9 @@ describe('what a model thought before it called', () => {
     const body = typeof said === 'string' ? openAIError(said) : said
     h.backend.turns = [sending(chunk({ reasoning_content: 'Rome?' }), fragment(call(signed)), ...ends)]
     h.backend.otherwise = strict((sent) => JSON.stringify(sent).includes('reasoning_content'), 400, body)
-    const { thread, run } = await converse(h.client)
+    const { run } = await converse(h.client)
     const waiting = await atRest(h.client, await run())
-    const tool_outputs = outputsFor(waiting)
-    await h.client.beta.threads.runs.submitToolOutputs(waiting.id, { thread_id: thread.id, tool_outputs })
-    expect(await atRest(h.client, waiting)).toMatchObject({ status: 'completed', last_error: null })
+    expect(await answered(waiting)).toMatchObject({ status: 'completed', last_error: null })
     expect(JSON.stringify(toolMessages(2))).not.toMatch(/reasoning_content|extra_content/)
     expect(toolMessages(2)).toHaveLength(1)
   })
@@ -190,9 +191,7 @@ describe('what a model thought before it called', () => {
     h.backend.turns = [({ calls }) => calls({ name: 'lookup', arguments: '{}' })]
     const { thread, run } = await converse(h.client)
     const waiting = await atRest(h.client, await run())
-    const tool_outputs = outputsFor(waiting)
-    await h.client.beta.threads.runs.submitToolOutputs(waiting.id, { thread_id: thread.id, tool_outputs })
-    expect(await atRest(h.client, waiting)).toMatchObject({ status: 'completed' })
+    expect(await answered(waiting)).toMatchObject({ status: 'completed' })
     expect(toolMessages(2)).toMatchObject([{ reasoning_content: 'I call lookup.' }])
     await h.client.beta.threads.messages.create(thread.id, { role: 'user', content: 'And now?' })
     expect(await atRest(h.client, await run())).toMatchObject({ status: 'completed' })
@@ -205,11 +204,9 @@ describe('what a model thought before it called', () => {
       sending(chunk({ reasoning_content: 'Rome?' }), fragment(call()), ...ends),
       refuseAs(400, openAIError('Your reasoning was flagged by our policy.')),
     ]
-    const { thread, run } = await converse(h.client)
+    const { run } = await converse(h.client)
     const waiting = await atRest(h.client, await run())
-    const tool_outputs = outputsFor(waiting)
-    await h.client.beta.threads.runs.submitToolOutputs(waiting.id, { thread_id: thread.id, tool_outputs })
-    expect(await atRest(h.client, waiting)).toMatchObject({ status: 'failed', last_error: { code: 'invalid_prompt' } })
+    expect(await answered(waiting)).toMatchObject({ status: 'failed', last_error: { code: 'invalid_prompt' } })
     expect(h.backend.requests).toHaveLength(2)
   })
 })
