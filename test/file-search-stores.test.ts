@@ -95,6 +95,24 @@ describe("a run whose thread's store is in progress", () => {
     expect(h.backend.requests).toEqual([])
   })
 
+  test.each(['RUN_CONCURRENCY', 'BACKEND_CONCURRENCY'])(
+    'holds up no other meanwhile, with a %s of one',
+    async (variable) => {
+      const h = await startApp({ env: { [variable]: '1' } })
+      h.backend.turns.push(({ text }) => text('Meanwhile.'), searching('leader'))
+      const { run } = await unread(h)
+      const begun = await run()
+      await until(await eventsOf(h, begun), 'thread.run.in_progress')
+      const other = await converse(h.client)
+      const { messages } = await checkEnded(h, await atRest(h.client, await other.run()))
+      expect(messages[0]?.content).toMatchObject([{ text: { value: 'Meanwhile.' } }])
+      expect((await h.client.beta.threads.runs.retrieve(begun.id, begun)).status).toBe('in_progress')
+      await ingest(h)
+      const { steps } = await checkEnded(h, await atRest(h.client, begun))
+      expect(steps.map(({ type }) => type)).toEqual(['tool_calls', 'message_creation'])
+    },
+  )
+
   test('waits before its first model call alone', async () => {
     const h = await startApp()
     const { run, store_id, file_id } = await unread(h)

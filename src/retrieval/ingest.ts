@@ -41,8 +41,8 @@ export interface Ingestor {
   forgetStore(store: number): Promise<void>
   /** Resolves when the index has nothing left of what was forgotten. */
   erased(): Promise<void>
-  /** Resolves when no file of the store is in progress, or when `signal` aborts. */
-  settled(vector_store_id: string, signal: AbortSignal): Promise<void>
+  /** Resolves when no file of the store is in progress, or when `signal` aborts. `aside` is given what there is to wait for. */
+  settled(vector_store_id: string, signal: AbortSignal, aside?: (news: Promise<void>) => Promise<void>): Promise<void>
   /** Brings the index in line with the store: drops what is gone, and reads again what the index has lost. */
   reconcile(): Promise<void>
   /** What is in hand goes back to the queue. */
@@ -179,7 +179,7 @@ export function createIngestor(options: IngestorOptions): Ingestor {
       while (erasing.size > 0) await Promise.all(erasing)
     },
 
-    async settled(vector_store_id, signal) {
+    async settled(vector_store_id, signal, aside = (news) => news) {
       for (;;) {
         // Listening comes before looking, so that no end falls between.
         const { promise: news, resolve } = Promise.withResolvers<void>()
@@ -188,7 +188,7 @@ export function createIngestor(options: IngestorOptions): Ingestor {
         try {
           const vectorStore = await store.vectorStores.get(vector_store_id, 0)
           if (signal.aborted || !vectorStore || vectorStore.file_counts.in_progress === 0) return
-          await news
+          await aside(news)
         } finally {
           waiting.delete(resolve)
         }

@@ -47,7 +47,12 @@ export async function takeTurn(hand: Hand, context: TurnContext): Promise<RunCha
   const reason = exhausted(hand)
   if (reason) return incomplete(spent, seconds(clock), reason)
   if (conversation.steps.length === 0 && run.tool_choice !== 'none') {
-    for (const tool of ours.values()) await tool.ready(run, hand.signal)
+    const aside = <T>(waiting: Promise<T>) => {
+      // It will have another before the queue.
+      hand.takePlace()?.leave()
+      return hand.aside(waiting, hand.signal)
+    }
+    for (const tool of ours.values()) await tool.ready(run, { signal: hand.signal, aside })
   }
   if (conversation.steps.filter((step) => step.type === 'tool_calls').length >= context.maxRounds) {
     const message = `The model called tools ${context.maxRounds} times without coming to an answer.`

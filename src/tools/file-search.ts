@@ -3,7 +3,7 @@ import type { Passage, Retriever } from '../retrieval/retriever.ts'
 import { callsOf, type FileSearchCall, type RunStep } from '../schemas/run-steps.ts'
 import type { Run } from '../schemas/runs.ts'
 import { isFileSearch } from '../schemas/tools.ts'
-import type { ServerTool } from './registry.ts'
+import type { ServerTool, Waiting } from './registry.ts'
 import { formatResults } from './search-results.ts'
 
 const defaultResults = 20
@@ -20,7 +20,7 @@ export interface FileSearchOptions {
   storesOf(run: Run): Promise<{ assistant: readonly string[]; thread: readonly string[] }>
   touch(vector_store_ids: readonly string[]): Promise<void>
   /** Resolves when no file of the store is in progress, or when the signal aborts. */
-  settled(vector_store_id: string, signal: AbortSignal): Promise<void>
+  settled(vector_store_id: string, signal: AbortSignal, aside: Waiting['aside']): Promise<void>
   onError(error: unknown, run_id: string): void
 }
 
@@ -66,10 +66,10 @@ export function createFileSearch(options: FileSearchOptions): ServerTool<FileSea
       model_call: { arguments: '', output: null },
     }),
 
-    async ready(run, signal) {
+    async ready(run, { signal, aside }) {
       const { thread } = await storesOf(run)
       const patience = AbortSignal.any([signal, AbortSignal.timeout(processingMs)])
-      await Promise.all(thread.map((id) => settled(id, patience)))
+      for (const id of thread) await settled(id, patience, aside)
       signal.throwIfAborted()
     },
 

@@ -5,13 +5,19 @@ import type { Run } from '../schemas/runs.ts'
 import { isFunction } from '../schemas/tools.ts'
 import type { Usage } from '../schemas/usage.ts'
 
-export interface ToolContext {
+/** How a run waits for something else than its own tools and model. */
+export interface Waiting {
+  signal: AbortSignal
+  /** Others may have what the run holds meanwhile. */
+  aside<T>(waiting: Promise<T>): Promise<T>
+}
+
+export interface ToolContext extends Waiting {
   run: Run
   /** How many calls of this tool the run has made before. */
   earlier: number
   /** The model sees calls of this tool, of this run or of earlier ones. */
   hasCalled: boolean
-  signal: AbortSignal
   /** What the run may still spend; null for no limit. */
   budget: Pick<Run, 'max_completion_tokens' | 'max_prompt_tokens'>
   /** The id of a file of these bytes, which exists once the answer is kept, and never if it is not. */
@@ -20,8 +26,6 @@ export interface ToolContext {
   spend(usage: Usage): void
   /** Writes into the metadata of the step, at once. */
   note(key: string, value: string): Promise<void>
-  /** Waits for another run, which may need the place of this one. */
-  aside<T>(waiting: Promise<T>): Promise<T>
 }
 
 /** A tool that runs here. The model knows it as a function whose name is its type. */
@@ -39,7 +43,7 @@ export interface ServerTool<Call extends ToolCall = ToolCall> {
    */
   reader?(call: Call): (piece: string) => Partial<Call> | undefined
   /** Resolves when the first turn of a run may begin. Rejects with the signal's reason. */
-  ready(run: Run, signal: AbortSignal): Promise<void>
+  ready(run: Run, waiting: Waiting): Promise<void>
   /**
    * The call with its outcome, and with what the model is told of it as its output. What fails is told to the model,
    * and ends no run. May be called again for the same call after a crash. Rejects with the signal's reason, or because a
