@@ -10,6 +10,34 @@ type RunBody = Partial<RunCreateParamsNonStreaming>
 
 const schema = { type: 'object', properties: { answer: { type: 'string' } } }
 const format = { type: 'json_schema' as const, json_schema: { name: 'reply', schema } }
+/** A property may have the name of a keyword. */
+const innermost = { type: 'object', properties: { additionalProperties: { type: 'string', enum: ['strict'] } } }
+const strictTool = {
+  type: 'function' as const,
+  function: {
+    name: 'lookup',
+    description: 'Looks it up.',
+    strict: true,
+    parameters: {
+      type: 'object',
+      properties: { where: { ...innermost, additionalProperties: false }, any: { anyOf: [{ type: 'null' }] } },
+      required: ['where', 'any'],
+      additionalProperties: false,
+    },
+  },
+}
+const bareTool = {
+  type: 'function',
+  function: {
+    name: 'lookup',
+    description: 'Looks it up.',
+    parameters: {
+      type: 'object',
+      properties: { where: innermost, any: { anyOf: [{ type: 'null' }] } },
+      required: ['where', 'any'],
+    },
+  },
+}
 const has = (key: keyof Body) => (body: Body) => body[key] !== undefined
 
 /** A refusal, as a server words it, of what `isRefused` finds in a request. */
@@ -62,6 +90,57 @@ const cases: Case[] = [
       "litellm.UnsupportedParamsError: gpt-5 models (including gpt-5-codex) don't support temperature=0.5. Only temperature=1 is supported. To drop unsupported params set `litellm.drop_params = True`",
     ),
     sends: { temperature: undefined },
+  },
+  {
+    server: 'Moonshot: temperature',
+    isRefused: has('temperature'),
+    said: {
+      error: { message: 'invalid temperature: only 1 is allowed for this model', type: 'invalid_request_error' },
+    },
+    run: { temperature: 0.5 },
+    sends: { temperature: undefined, top_p: 1 },
+  },
+  {
+    server: 'Moonshot: top_p',
+    isRefused: has('top_p'),
+    said: { error: { message: 'invalid top_p: only 0.95 is allowed for this model', type: 'invalid_request_error' } },
+    sends: { top_p: undefined, temperature: 1 },
+  },
+  {
+    server: 'a gateway to Gemini: keywords of schemas',
+    isRefused: (body) => JSON.stringify(body).includes('"additionalProperties":false'),
+    run: { tools: [strictTool] },
+    said: [
+      {
+        error: {
+          code: 400,
+          message: `Invalid JSON payload received. Unknown name "additionalProperties" at 'tools[0].function_declarations[0].parameters': Cannot find field.\nInvalid JSON payload received. Unknown name "additionalProperties" at 'tools[0].function_declarations[0].parameters.properties[0].value': Cannot find field.\nInvalid JSON payload received. Unknown name "strict" at 'request.tools[0].function_declarations[0]': Cannot find field.`,
+          status: 'INVALID_ARGUMENT',
+        },
+      },
+    ],
+    sends: { tools: [bareTool] },
+  },
+  {
+    server: 'Pydantic: strict',
+    isRefused: (body) => JSON.stringify(body).includes('"strict":true'),
+    run: { tools: [strictTool] },
+    said: { detail: [{ ...forbidden('strict'), loc: ['body', 'tools', 0, 'function', 'strict'] }] },
+    sends: { tools: [{ type: 'function', function: { ...strictTool.function, strict: undefined } }] },
+  },
+  {
+    server: 'a gateway to Gemini: keywords of a format',
+    isRefused: (body) => JSON.stringify(body).includes('"additionalProperties":false'),
+    run: {
+      response_format: {
+        type: 'json_schema',
+        json_schema: { name: 'reply', schema: { ...schema, additionalProperties: false } },
+      },
+    },
+    said: openAI(
+      `Invalid JSON payload received. Unknown name "additionalProperties" at 'generation_config.response_schema': Cannot find field.`,
+    ),
+    sends: { response_format: format },
   },
   {
     server: 'Anthropic: both',

@@ -11,6 +11,8 @@ export const Abilities = Type.Object(
     toolChoice: Type.Union([Type.Boolean(), Type.Literal('auto')], { meaning: 'true, false or "auto"' }),
     /** The parameter `parallel_tool_calls`. */
     parallelTools: Flag,
+    /** Keywords of the JSON Schemas of tools that are left out, and `strict`. */
+    refusedKeywords: Type.Array(Type.String(), { meaning: 'a list of texts' }),
     /** Else an answer that may have calls is asked for in one piece. */
     toolsInStream: Flag,
     /** Else the schema is in the instructions, and a JSON object is asked for. */
@@ -57,6 +59,7 @@ const unknown: Abilities = {
   tools: true,
   toolChoice: true,
   parallelTools: true,
+  refusedKeywords: [],
   toolsInStream: true,
   jsonSchema: true,
   jsonObject: true,

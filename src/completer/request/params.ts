@@ -3,9 +3,11 @@ import type {
   ChatCompletionMessageParam,
   ChatCompletionToolChoiceOption,
 } from 'openai/resources/chat/completions'
+import type { ResponseFormat } from '../../schemas/tools.ts'
 import type { CompletionRequest } from '../completer.ts'
 import type { Abilities } from './abilities.ts'
 import { askForCall, tellFormat, tellTools } from './instructions.ts'
+import { schemaWithout, withoutKeywords } from './keywords.ts'
 import { adapted, withInstructions } from './messages.ts'
 
 type Params = ChatCompletionCreateParams
@@ -34,8 +36,10 @@ export function paramsOf(request: CompletionRequest, can: Abilities): Params {
 }
 
 function toolsOf(request: CompletionRequest, can: Abilities, told: string[]): Partial<Params> {
-  const { tools, tool_choice, parallel_tool_calls } = request
-  if (tools.length === 0) return {}
+  const { tool_choice, parallel_tool_calls } = request
+  if (request.tools.length === 0) return {}
+  const refused = can.refusedKeywords
+  const tools = refused.length > 0 ? request.tools.map((tool) => withoutKeywords(tool, refused)) : request.tools
   if (!can.tools) {
     if (tool_choice === 'none') return {}
     told.push(tellTools(tools, parallel_tool_calls))
@@ -55,12 +59,18 @@ export const isForced = (choice: ChatCompletionToolChoiceOption | undefined) =>
 function formatOf(request: CompletionRequest, can: Abilities, told: string[]): Partial<Params> {
   const format = request.response_format
   if (format === 'auto') return {}
-  const response_format = format as Params['response_format']
+  const response_format = sendable(format, can.refusedKeywords) as Params['response_format']
   if (format.type === 'text' || !response_format) return { response_format }
   const mayBeSent = can.formatWithTools || !can.tools || request.tools.length === 0
   if (mayBeSent && (format.type === 'json_schema' ? can.jsonSchema : can.jsonObject)) return { response_format }
   told.push(tellFormat(format))
   return mayBeSent && can.jsonObject ? { response_format: { type: 'json_object' } } : {}
+}
+
+function sendable(format: Exclude<ResponseFormat, 'auto'>, refused: readonly string[]) {
+  if (format.type !== 'json_schema' || refused.length === 0) return format
+  const { schema, ...rest } = format.json_schema
+  return { ...format, json_schema: { ...rest, ...(schema && { schema: schemaWithout(schema, refused) }) } }
 }
 
 function limitsOf({ reasoning_effort, max_completion_tokens }: CompletionRequest, can: Abilities): Partial<Params> {

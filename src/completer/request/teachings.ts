@@ -39,6 +39,10 @@ const withoutSystem = (sent: Params) => rolesIn(sent).filter((role) => role !== 
 const mostTokens =
   /supports at most (\d+) (?:completion|output) tokens|max_tokens: \d+ > (\d+), which is the maximum|valid range of max_tokens is \[\d+, ?(\d+)\]|max_(?:completion_)?tokens['"`]? must be less than or equal to ['"`]?(\d+)/i
 
+/** Gemini, and gateways to it; servers that check a request with Pydantic: within a tool, not of the request itself. */
+const refusedKeyword =
+  /unknown name \\?"(?<a>[$\w]+)\\?" at '[\w.]*(?:tools?\[\d+\]|response_(?:json_)?schema)|loc['"]: ?[[(](?:['"]body['"], ?)?['"]tools['"], ?[^\])]*['"](?<b>[$\w]+)['"],?[\])][^}]*(?:extra_forbidden|not permitted)/i
+
 /** The first that fits holds: what is more special comes first. */
 export const teachings: readonly Teaching[] = [
   {
@@ -56,6 +60,18 @@ export const teachings: readonly Teaching[] = [
       /grammar constraints with tools|(?:json mode|response_?format|structured outputs?)[^.]{0,40}(?:cannot|can't|not)[^.]{0,30}tool|function calling with a response mime type/i,
     ),
     lesson: plain({ formatWithTools: false }),
+  },
+  {
+    had: (sent) => hasTools(sent) || formatIn(sent) === 'json_schema',
+    refused: says(refusedKeyword),
+    lesson({ said, can: { refusedKeywords: known } }) {
+      const found = Array.from(
+        said.matchAll(new RegExp(refusedKeyword, 'gi')),
+        ({ groups = {} }) => groups.a ?? groups.b,
+      )
+      const refusedKeywords = [...new Set([...known, ...found.filter((name) => name !== undefined)])]
+      return refusedKeywords.length > known.length ? { refusedKeywords } : undefined
+    },
   },
   {
     had: (sent) => formatIn(sent) !== 'text',
@@ -133,15 +149,15 @@ export const teachings: readonly Teaching[] = [
     refused: either(...reasoningNames.map(names), says(/remove the reasoning_content/i)),
     lesson: plain({ reasoningBack: false }),
   },
-  // Anthropic's newer models: "`temperature` and `top_p` cannot both be specified".
+  // Anthropic's newer models: "`temperature` and `top_p` cannot both be specified"; Moonshot's.
   {
     had: (sent) => sent.top_p !== undefined,
-    refused: either(names('top_p'), says(/top_p[^.]{0,10} cannot both be specified/i)),
+    refused: either(names('top_p'), says(/top_p[^.]{0,10} cannot both be specified|invalid top_p: only /i)),
     lesson: plain({ topP: false }),
   },
   {
     had: (sent) => sent.temperature !== undefined,
-    refused: either(names('temperature'), says(/only temperature=1 is supported/i)),
+    refused: either(names('temperature'), says(/only temperature=1 is supported|invalid temperature: only /i)),
     lesson: plain({ temperature: false }),
   },
   {
