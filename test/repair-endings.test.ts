@@ -112,6 +112,47 @@ describe('an answer is read to its end', () => {
   })
 })
 
+describe('a server that streams nothing while there are tools is asked in one piece, from then on at once', () => {
+  const call = { id: 'c', type: 'function', function: { name: 'lookup', arguments: '{"q":"Rome"}' } }
+  const calling = whole({
+    choices: [
+      { index: 0, message: { role: 'assistant', content: null, tool_calls: [call] }, finish_reason: 'tool_calls' },
+    ],
+    usage: counted,
+  })
+
+  test.each([
+    ['cortex.cpp', sending(done)],
+    ['mlx-serve', sending(chunk({ role: 'assistant', content: '' }), stop, usageChunk, done)],
+  ])('%s', async (_, mute) => {
+    const lines: object[] = []
+    const h = await startApp({ lines })
+    h.backend.otherwise = (exchange) => (exchange.body.stream ? mute(exchange) : calling(exchange))
+    for (const requests of [2, 3]) {
+      const { calls } = await answeredBy(h.backend.otherwise, {}, h)
+      expect(calls).toEqual([{ name: 'lookup', arguments: '{"q":"Rome"}' }])
+      h.backend.turns = []
+      expect(h.backend.requests).toHaveLength(requests)
+    }
+    expect(h.backend.requests.map(({ stream }) => stream)).toEqual([true, false, false])
+    expect(lines).toMatchObject([{ can: { toolsInStream: false } }])
+  })
+
+  test('but not where it has no more to say in one piece', async () => {
+    const lines: object[] = []
+    const h = await startApp({ lines })
+    const nothing = whole({ choices: [{ index: 0, message: { content: '' }, finish_reason: 'stop' }], usage: counted })
+    h.backend.otherwise = (exchange) =>
+      exchange.body.stream ? sending(stop, usageChunk, done)(exchange) : nothing(exchange)
+    for (const requests of [2, 4]) {
+      const { run } = await converse(h.client)
+      expect(await atRest(h.client, await run())).toMatchObject({ status: 'completed' })
+      expect(h.backend.requests).toHaveLength(requests)
+    }
+    expect(lines).toEqual([])
+  })
+})
+
 describe('usage', () => {
   test.each([
     ['with the last choice (Mistral, DeepSeek)', [hello, chunk({}, 'stop', {}, { usage: counted })]],

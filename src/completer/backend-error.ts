@@ -8,6 +8,13 @@ export class BrokenOffError extends CompletionError {
   }
 }
 
+/** A stream that was closed properly, with nothing in it. */
+export class MuteError extends BrokenOffError {
+  constructor() {
+    super('The model backend sent an answer with nothing in it.')
+  }
+}
+
 /** A connection that broke in the middle of a body; its errors have a code, of the system or of undici. */
 export const isBrokenConnection = (error: unknown): error is Error & { code: string } =>
   error instanceof Error &&

@@ -5,7 +5,7 @@ import { errorBody } from './answer/error-object.ts'
 import { defaultIdleMs, type IdleMs, stalled } from './answer/idle.ts'
 import { readAnswer } from './answer/response.ts'
 import { ThinkingModels } from './answer/thinking.ts'
-import { completionError, type Whereabouts } from './backend-error.ts'
+import { completionError, MuteError, type Whereabouts } from './backend-error.ts'
 import { type Completer, type CompletionRequest, WindowError } from './completer.ts'
 import { createEmbedder, type Embedder } from './embeddings.ts'
 import type { Place } from './gate.ts'
@@ -73,13 +73,14 @@ export function connect(options: BackendOptions): Backend {
 
   /** The same without what was refused, if that can be left out; throws what is worth no other try. */
   function afterRefusal(failure: unknown, model: string, sent: ReturnType<typeof paramsOf>, now: Adapted) {
+    if (failure instanceof MuteError && mayBeMute(sent)) return adaptedBy(now, { toolsInStream: false })
     const length = refusedLength(failure)
     if (length) {
       if (length.tokens !== undefined) windows.learn(model, length.tokens)
       throw new WindowError((failure as Error).message.replace(/^\d{3} /, ''), length.tokens, { cause: failure })
     }
     const lesson = lessonOf(failure, sent, now.can, now.lessons)
-    return lesson && { can: { ...now.can, ...lesson }, lessons: { ...now.lessons, ...lesson } }
+    return lesson && adaptedBy(now, lesson)
   }
 
   return {
@@ -108,8 +109,9 @@ export function connect(options: BackendOptions): Backend {
           const answer = new AnswerReader(request, thinking.areOpened(model))
           for await (const chunk of readAnswer(response, answer, idleMs)) {
             if (!begun) place?.answered()
+            if (chunk.type === 'end' && answer.isEmpty && mayBeMute(params)) throw new MuteError()
             // What did not help was no lesson.
-            if (!begun && known.learn(model, adapted.lessons)) onLearned(model, adapted.lessons)
+            if (!begun && !answer.isEmpty && known.learn(model, adapted.lessons)) onLearned(model, adapted.lessons)
             begun = true
             yield chunk
           }
@@ -132,6 +134,14 @@ export function connect(options: BackendOptions): Backend {
     },
   }
 }
+
+/** Some servers stream nothing while there are tools, though they have an answer. */
+const mayBeMute = ({ stream, tools }: ReturnType<typeof paramsOf>) => stream === true && tools !== undefined
+
+const adaptedBy = ({ can, lessons }: Adapted, lesson: Partial<Abilities>): Adapted => ({
+  can: { ...can, ...lesson },
+  lessons: { ...lessons, ...lesson },
+})
 
 /** How a call is put, and what refusals of it have taught. */
 interface Adapted {

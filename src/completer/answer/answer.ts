@@ -1,4 +1,4 @@
-import { BrokenOffError } from '../backend-error.ts'
+import { BrokenOffError, MuteError } from '../backend-error.ts'
 import type { CompletionChunk, CompletionRequest } from '../completer.ts'
 import { errorIn, errorOf } from './error-object.ts'
 import { type FinishReason, finishReasonOf } from './finish.ts'
@@ -37,6 +37,11 @@ export class AnswerReader {
     this.#blank = ''
   }
 
+  /** Nothing at all was said, thought or called. */
+  get isEmpty(): boolean {
+    return this.#content === '' && this.#reasoning.text === '' && !this.#calls.hasCalls
+  }
+
   /** Nothing but the usage can follow. */
   get isFinished(): boolean {
     return this.isDone || this.#finishReason !== undefined
@@ -69,7 +74,8 @@ export class AnswerReader {
 
   /** The rest. Rejects with a BrokenOffError if the backend cannot have meant to end here. */
   async end(): Promise<CompletionChunk[]> {
-    if (!this.hasBegun || !(this.isFinished || this.#usage)) {
+    if (!this.hasBegun) throw new MuteError()
+    if (!(this.isFinished || this.#usage)) {
       throw new BrokenOffError('The model backend broke off its answer.')
     }
     const isCutOff = this.#finishReason === 'length'
