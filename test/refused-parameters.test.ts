@@ -91,6 +91,16 @@ const cases: Case[] = [
     ),
     sends: { temperature: undefined },
   },
+  ...[{}, { reasoning_effort: 'low' as const }].map((run) => ({
+    server: `OpenAI: tools of GPT-5.6, ${run.reasoning_effort ?? 'no'} effort`,
+    run,
+    isRefused: ({ reasoning_effort }: Body) => reasoning_effort !== 'none',
+    said: openAI(
+      "Function tools with reasoning_effort are not supported for gpt-5.6-luna in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'.",
+      { param: 'reasoning_effort' },
+    ),
+    sends: { reasoning_effort: 'none', tools: [lookupTool] },
+  })),
   {
     server: 'Moonshot: temperature',
     isRefused: has('temperature'),

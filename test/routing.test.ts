@@ -166,7 +166,16 @@ test('models of known families are asked as they can be from the first call on',
   const h = await startApp()
   const { run } = await converse(h.client)
   const body = { max_completion_tokens: 300, reasoning_effort: 'low' as const }
-  for (const model of ['o3-mini', 'gpt-5.1', 'openai/gpt-4o', 'mistral-large-latest', 'qwen3:4b']) {
+  const models = [
+    'o3-mini',
+    'gpt-5.1',
+    'openai/gpt-4o',
+    'mistral-large-latest',
+    'deepseek-v4-pro',
+    'kimi-k2.6',
+    'qwen3:4b',
+  ]
+  for (const model of models) {
     await atRest(h.client, await run({ ...body, model }))
   }
   const keys = [
@@ -182,6 +191,8 @@ test('models of known families are asked as they can be from the first call on',
     ['parallel_tool_calls', 'reasoning_effort', 'max_completion_tokens'],
     ['temperature', 'top_p', 'parallel_tool_calls', 'max_completion_tokens'],
     ['temperature', 'top_p', 'parallel_tool_calls', 'reasoning_effort', 'max_tokens'],
+    ['temperature', 'top_p', 'parallel_tool_calls', 'reasoning_effort', 'max_tokens'],
+    ['parallel_tool_calls', 'reasoning_effort', 'max_completion_tokens'],
     ['temperature', 'top_p', 'parallel_tool_calls', 'reasoning_effort', 'max_completion_tokens'],
   ])
 })

@@ -27,6 +27,8 @@ export const Abilities = Type.Object(
     reasoningEffort: Type.Union([Type.Boolean(), Type.Array(Type.String())], {
       meaning: 'true, false or a list of texts',
     }),
+    /** Else the effort `none` is sent while there are tools. */
+    reasoningWithTools: Flag,
     /** Thoughts and signatures that came with calls are sent back with them; "always": some with the calls of others too. */
     reasoningBack: Type.Union([Type.Boolean(), Type.Literal('always')], { meaning: 'true, false or "always"' }),
     temperature: Flag,
@@ -66,6 +68,7 @@ const unknown: Abilities = {
   formatWithTools: true,
   images: true,
   reasoningEffort: true,
+  reasoningWithTools: true,
   reasoningBack: true,
   temperature: true,
   topP: true,
@@ -109,7 +112,12 @@ const families: readonly Family[] = [
     can: { maxTokens: 'max_tokens' },
   },
   // DeepSeek's own service passes over the other name without a word, and Anthropic's over a format.
-  { names: /^deepseek-(?:chat|reasoner)$/, can: { maxTokens: 'max_tokens', jsonSchema: false } },
+  {
+    names: /^deepseek-(?:chat|reasoner|(?:v\d[\d.]*-)?(?:flash|pro)(?:-\d+)?)$/,
+    can: { maxTokens: 'max_tokens', jsonSchema: false },
+  },
+  // Moonshot's own service refuses all values but one, and not the same for all.
+  { names: /^kimi-(?:k2\.\d|k[3-9]|for-coding)/, can: { temperature: false, topP: false } },
   { names: /^claude-/, can: { jsonSchema: false, jsonObject: false } },
 ]
 

@@ -73,8 +73,10 @@ function sendable(format: Exclude<ResponseFormat, 'auto'>, refused: readonly str
   return { ...format, json_schema: { ...rest, ...(schema && { schema: schemaWithout(schema, refused) }) } }
 }
 
-function limitsOf({ reasoning_effort, max_completion_tokens }: CompletionRequest, can: Abilities): Partial<Params> {
+function limitsOf({ max_completion_tokens, ...request }: CompletionRequest, can: Abilities): Partial<Params> {
   const efforts = can.reasoningEffort
+  const mayReason = can.reasoningWithTools || !can.tools || request.tools.length === 0
+  const reasoning_effort = mayReason ? request.reasoning_effort : 'none'
   const mayBeSent = reasoning_effort !== null && (Array.isArray(efforts) ? efforts.includes(reasoning_effort) : efforts)
   const limit = max_completion_tokens && Math.min(max_completion_tokens, can.answerTokens ?? max_completion_tokens)
   return {

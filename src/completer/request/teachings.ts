@@ -123,6 +123,12 @@ export const teachings: readonly Teaching[] = [
     lesson: plain({ images: false }),
   },
   {
+    had: (sent) => hasTools(sent) && sent.reasoning_effort !== 'none',
+    // OpenAI's since GPT-5.4.
+    refused: says(/function tools with reasoning_effort are not supported/i),
+    lesson: plain({ reasoningWithTools: false }),
+  },
+  {
     had: (sent) => sent.reasoning_effort !== undefined,
     // The last two are Ollama's.
     refused: either(
