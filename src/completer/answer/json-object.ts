@@ -190,7 +190,12 @@ export function parsedObject(text: string): Record<string, unknown> | undefined 
   return isRecord(value) ? value : undefined
 }
 
+/** How a value ends: a bracket, a quote, a number or a word. */
+const lastOfValue = /[\]}"\del]/
+
 export function parsed(text: string): unknown {
+  // An error costs as much as a thousand characters.
+  if (!lastOfValue.test(text.trimEnd().slice(-1))) return undefined
   try {
     return JSON.parse(text)
   } catch {
