@@ -1,15 +1,21 @@
-/** What models think is between these. `<thought>` is Gemini's, `[THINK]` Mistral's. */
+/** What models think is between these. `<thought>` is Gemini's, `[THINK]` Mistral's, the last are Seed's, Cohere's, Gemma 4's. */
 const tags = [
   ['<think>', '</think>'],
   ['<thinking>', '</thinking>'],
   ['<thought>', '</thought>'],
   ['[THINK]', '[/THINK]'],
+  ['<seed:think>', '</seed:think>'],
+  ['<|START_THINKING|>', '<|END_THINKING|>'],
+  ['<|channel>thought', '<channel|>'],
 ] as const
 
-const anyOpen = /<think(?:ing)?>|<thought>|\[THINK\]/
+const anyOf = (marks: readonly string[]) => marks.map(RegExp.escape).join('|')
+const anyOpen = new RegExp(anyOf(tags.map(([open]) => open)))
 /** One that an answer speaks of stands in quotes or in code. */
-const anyClose = /(?<!["'`“])(?:<\/think(?:ing)?>|<\/thought>|\[\/THINK\])/
-const longestTag = '</thinking>'.length
+const anyClose = new RegExp(`(?<!["'\`“])(?:${anyOf(tags.map(([, close]) => close))})`)
+/** Blanks before a tag are few; a model that goes on writing blanks is not about to write one. */
+const mostBlanks = 1000
+const longestTag = Math.max(...tags.flat().map(({ length }) => length))
 
 /** Whether a text is the beginning of something longer. */
 const begins = (text: string, whole: string) => text.length < whole.length && whole.startsWith(text)
@@ -109,7 +115,7 @@ export class ThoughtFilter {
   }
 
   #start(text: string, said: string): string {
-    const mayBeTag = tags.some(([open]) => begins(said, open))
+    const mayBeTag = text.length - said.length < mostBlanks && tags.some(([open]) => begins(said, open))
     this.#held = mayBeTag ? text : ''
     if (mayBeTag) return ''
     if (this.#isOpened) {
