@@ -1,22 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { AnswerReader } from '../src/completer/answer/answer.ts'
 import { ArgumentsReader } from '../src/completer/answer/arguments.ts'
 import { JsonObjectReader, parsedObject } from '../src/completer/answer/json-object.ts'
 import { ThoughtFilter } from '../src/completer/answer/thinking.ts'
 import { WrittenCallReader } from '../src/completer/answer/written-calls.ts'
-import type { CompletionChunk } from '../src/completer/completer.ts'
-import { chunk, counted, joined, request } from './harness/answers.ts'
+import { inPieces, readBy } from './harness/answers.ts'
 import { lookupTool } from './harness/engine.ts'
-
-/** A text in pieces, cut anywhere between its characters. */
-const inPieces = (text: string) => {
-  const characters = [...text]
-  return fc.array(fc.nat(characters.length), { maxLength: 8 }).map((cuts) => {
-    const borders = [0, ...cuts.toSorted((a, b) => a - b), characters.length]
-    return borders.slice(1).map((border, index) => characters.slice(borders[index], border).join(''))
-  })
-}
 
 const functions = new Map([['lookup', lookupTool.function]])
 const call = '{"name": "lookup", "arguments": {"q":"Rome"}}'
@@ -84,20 +73,11 @@ describe('an answer is the same wherever it was cut', () => {
     '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>lookup<｜tool▁sep｜>{"q":"Rome"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
   ]
 
-  async function read(pieces: readonly string[]) {
-    const answer = new AnswerReader(request, false)
-    const headers = new Headers()
-    const chunks: CompletionChunk[] = []
-    for (const content of pieces) chunks.push(...answer.push(chunk({ content }), headers))
-    chunks.push(...answer.push(chunk({}, 'stop', {}, { usage: counted }), headers), ...(await answer.end()))
-    return joined(chunks)
-  }
-
   test.each(texts)('%s', async (text) => {
-    const expected = await read([text])
+    const expected = await readBy([text])
     await fc.assert(
       fc.asyncProperty(inPieces(text), async (pieces) => {
-        expect(await read(pieces)).toEqual(expected)
+        expect(await readBy(pieces)).toEqual(expected)
       }),
       { numRuns: 200 },
     )
@@ -144,11 +124,8 @@ describe('nothing takes long, whatever a model writes', () => {
     ['fences', long('```')],
   ])('%s', async (_, text) => {
     for (const pieces of [[text], text.match(/.{1,400}/gsu) ?? []]) {
-      const answer = new AnswerReader(request, false)
       const started = performance.now()
-      for (const content of pieces) answer.push(chunk({ content }), new Headers())
-      answer.push(chunk({}, 'stop', {}, { usage: counted }), new Headers())
-      await answer.end()
+      await readBy(pieces)
       expect(performance.now() - started).toBeLessThan(2000)
     }
   })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { answeredBy, chunk, streaming, whole } from './harness/answers.ts'
 import { lookupTool } from './harness/engine.ts'
+import { families, spoken } from './harness/written-calls.ts'
 
 const rome = { name: 'lookup', arguments: '{"q":"Rome"}' }
 const oslo = { name: 'lookup', arguments: '{"q":"Oslo"}' }
@@ -9,10 +10,8 @@ const oslo = { name: 'lookup', arguments: '{"q":"Oslo"}' }
 const saying = (text: string, reason = 'stop') =>
   streaming(...(text.match(/.{1,3}/gsu) ?? []).map((content) => chunk({ content })), chunk({}, reason))
 
-const spoken = (name: string, q: string, key = 'arguments') => `{"name": "${name}", "${key}": {"q":"${q}"}}`
-
 describe('a call that is written into the answer is a call', () => {
-  test.each([
+  test.each<[string, string]>([
     ['Hermes, Qwen 2.5', `<tool_call>\n${spoken('lookup', 'Rome')}\n</tool_call>`],
     ['Hermes with a literal of Python', "<tool_call>\n{'name': 'lookup', 'arguments': {\"q\":\"Rome\"}}\n</tool_call>"],
     ['Hermes whose end was a stop token', `<tool_call>\n${spoken('lookup', 'Rome')}\n`],
@@ -38,6 +37,7 @@ describe('a call that is written into the answer is a call', () => {
       'DeepSeek V3.1',
       '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>lookup<｜tool▁sep｜>{"q":"Rome"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
     ],
+    ...families.map<[string, string]>(({ family, write }) => [family, write(['lookup', 'Rome'])]),
   ])('%s', async (_, text) => {
     const { run, calls, messages } = await answeredBy(saying(text))
     expect(calls).toEqual([rome])

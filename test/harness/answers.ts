@@ -1,6 +1,8 @@
+import fc from 'fast-check'
 import type { RunCreateParamsNonStreaming } from 'openai/resources/beta/threads/runs/runs'
 import type { RunStep } from 'openai/resources/beta/threads/runs/steps'
 import { expect } from 'vitest'
+import { AnswerReader } from '../../src/completer/answer/answer.ts'
 import type { CompletionChunk, CompletionRequest } from '../../src/completer/completer.ts'
 import { type Harness, startApp } from './app.ts'
 import type { Turn } from './backend.ts'
@@ -123,4 +125,23 @@ export function joined(chunks: readonly CompletionChunk[]) {
   }
   const end = chunks.find((one) => one.type === 'end')
   return { text, calls, ...(end?.type === 'end' && { finish_reason: end.finish_reason, usage: end.usage }) }
+}
+
+/** A text in pieces, cut anywhere between its characters. */
+export const inPieces = (text: string) => {
+  const characters = [...text]
+  return fc.array(fc.nat(characters.length), { maxLength: 8 }).map((cuts) => {
+    const borders = [0, ...cuts.toSorted((a, b) => a - b), characters.length]
+    return borders.slice(1).map((border, index) => characters.slice(borders[index], border).join(''))
+  })
+}
+
+/** What an answer in these pieces is read as. */
+export async function readBy(pieces: readonly string[], finish_reason = 'stop', body = request) {
+  const answer = new AnswerReader(body, false)
+  const headers = new Headers()
+  const chunks: CompletionChunk[] = []
+  for (const content of pieces) chunks.push(...answer.push(chunk({ content }), headers))
+  chunks.push(...answer.push(chunk({}, finish_reason, {}, { usage: counted }), headers), ...(await answer.end()))
+  return joined(chunks)
 }
