@@ -45,6 +45,10 @@ describe('what a model thinks is not in the answer', () => {
     ['Seed-OSS: tags with a name space', [...said('<seed:think>Hm.</seed:think>Hello.'), stop]],
     ['Command R7B: tags with bars', [...said('<|START_THINKING|>Hm.<|END_THINKING|>Hello.'), stop]],
     ['Gemma 4: a channel', [...said('<|channel>thought\nHm.<channel|>Hello.'), stop]],
+    [
+      'gpt-oss: channels',
+      [...said('<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Hello.'), stop],
+    ],
     ['llama.cpp with Magistral: tags in brackets', [...said('[THINK]Hm.[/THINK]Hello.'), stop]],
     ['Qwen3 with /no_think: nothing between the tags', [...said('<think>\n\n</think>\n\nHello.'), stop]],
     ['two thoughts', [...said('<think>Hm.</think>\n<think>Hm, hm.</think>Hello.'), stop]],

@@ -2,6 +2,7 @@ import { BrokenOffError, MuteError } from '../backend-error.ts'
 import type { CompletionChunk, CompletionRequest } from '../completer.ts'
 import { errorIn, errorOf } from './error-object.ts'
 import { type FinishReason, finishReasonOf } from './finish.ts'
+import { HarmonyReader } from './harmony.ts'
 import { isRecord, type RawChoice, type RawChunk, type RawDelta, textIn } from './raw.ts'
 import { ReasoningReader } from './reasoning.ts'
 import { ThoughtFilter } from './thinking.ts'
@@ -13,6 +14,7 @@ import { WrittenCallReader } from './written-calls.ts'
 export class AnswerReader {
   readonly thoughts: ThoughtFilter
   readonly #request: CompletionRequest
+  readonly #harmony = new HarmonyReader()
   readonly #calls = new ToolCallReader()
   readonly #reasoning = new ReasoningReader()
   readonly #writtenCalls: WrittenCallReader | undefined
@@ -80,6 +82,7 @@ export class AnswerReader {
     }
     const isCutOff = this.#finishReason === 'length'
     const out: CompletionChunk[] = []
+    this.#answer(this.thoughts.push(this.#harmony.end()), out)
     this.#answer(this.thoughts.end(isCutOff), out)
     if (this.#writtenCalls) this.#say(this.#writtenCalls.end(isCutOff), out)
     out.push(...this.#calls.end(isCutOff))
@@ -88,7 +91,7 @@ export class AnswerReader {
     for (const call of this.#writtenCalls?.calls ?? []) out.push(...this.#calls.add(call))
     const { hasCalls } = this.#calls
     if (this.#blank && !hasCalls) out.push({ type: 'text', text: this.#blank })
-    const { thought: thoughts } = this.thoughts
+    const thoughts = this.#harmony.thought + this.thoughts.thought
     const usage = await usageOf(this.#usage, this.#request, { answer, thoughts, reasoning: this.#reasoning.text })
     // Many say `stop` with calls, and some `tool_calls` without.
     const normal = hasCalls ? 'tool_calls' : 'stop'
@@ -106,7 +109,7 @@ export class AnswerReader {
     if (content) {
       const text = textIn(content)
       this.#content += text
-      this.#answer(this.thoughts.push(text), out)
+      this.#answer(this.thoughts.push(this.#harmony.push(text)), out)
     }
     if (typeof refusal === 'string' && refusal !== '') {
       this.#content += refusal
