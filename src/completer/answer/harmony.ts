@@ -1,8 +1,10 @@
+import { anyOf } from './marks.ts'
+
 const opens = ['<|channel|>', '<|start|>assistant'] as const
 const bodyMark = '<|message|>'
 /** The last one stands where a message lacks its end. */
 const endMarks = ['<|end|>', '<|return|>', '<|call|>', '<|start|>assistant'] as const
-const anyEnd = new RegExp(endMarks.map(RegExp.escape).join('|'))
+const anyEnd = new RegExp(anyOf(endMarks))
 const longestHeader = 300
 
 /** Whether a text is the beginning of one of these. */

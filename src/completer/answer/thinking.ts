@@ -1,3 +1,5 @@
+import { anyOf } from './marks.ts'
+
 /** What models think is between these. `<thought>` is Gemini's, `[THINK]` Mistral's, the last are Seed's, Cohere's, Gemma 4's. */
 const tags = [
   ['<think>', '</think>'],
@@ -9,7 +11,6 @@ const tags = [
   ['<|channel>thought', '<channel|>'],
 ] as const
 
-const anyOf = (marks: readonly string[]) => marks.map(RegExp.escape).join('|')
 const anyOpen = new RegExp(anyOf(tags.map(([open]) => open)))
 /** One that an answer speaks of stands in quotes or in code. */
 const anyClose = new RegExp(`(?<!["'\`“])(?:${anyOf(tags.map(([, close]) => close))})`)

@@ -1,9 +1,10 @@
+import { anyOf } from './marks.ts'
 import type { Functions, WrittenCall } from './written-call.ts'
 import { callsOf, type Form, forms, mayBecomeCalls, whole, withoutBlanks } from './written-forms.ts'
 
 const formOf = new Map(forms.map((form) => [form.open, form]))
 const openings = [...formOf.keys()]
-const anyOpening = new RegExp(openings.map(RegExp.escape).join('|'), 'g')
+const anyOpening = new RegExp(anyOf(openings), 'g')
 /** An opening that an answer speaks of stands in quotes or in code. */
 const quote = /["'`“]/
 const longestOpening = Math.max(...openings.map(({ length }) => length))
