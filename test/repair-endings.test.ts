@@ -196,6 +196,16 @@ describe('usage', () => {
     expect(run.usage).toMatchObject({ prompt_tokens: 12, completion_tokens: 10, total_tokens: 22 })
   })
 
+  test.each([
+    ['gpt-4', 21],
+    ['gpt-4o', 15],
+    ['qwen3:4b', 21],
+  ])('of %s is counted by its own encoding, if that is known', async (model, tokens) => {
+    const text = '東京タワーは高さ三百三十三メートルです。'
+    const { run } = await answeredBy(sending(chunk({ content: text }), stop, done), { tools: [], model })
+    expect(run.usage?.completion_tokens).toBe(tokens)
+  })
+
   test('that is counted here has the thoughts, wherever they came', async () => {
     const text = 'one two three'
     const apart = await answeredBy(sending(chunk({ reasoning: text }), chunk({ content: 'Yes.' }), stop, done))

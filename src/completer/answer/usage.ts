@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Usage } from '../../schemas/usage.ts'
 import type { CompletionRequest } from '../completer.ts'
+import { encodingOf, loadCounter } from '../encodings.ts'
 import { isRecord, type RawChoice, type RawChunk } from './raw.ts'
 
 /** What the model has written. */
@@ -34,10 +35,10 @@ export async function usageOf(
   const prompt = numberIn(given.prompt_tokens)
   const completion = numberIn(given.completion_tokens)
   const prompt_tokens = prompt || (await countPrompt(request))
-  const completion_tokens = completion || (await count([answer, reasoning]))
+  const completion_tokens = completion || (await count(request.model, [answer, reasoning]))
   const reasoning_tokens = completion
     ? numberIn(detailsIn(given.completion_tokens_details).reasoning_tokens)
-    : await count([thoughts, reasoning])
+    : await count(request.model, [thoughts, reasoning])
   return {
     prompt_tokens,
     completion_tokens,
@@ -57,7 +58,7 @@ const detailsIn = (value: unknown) => (isRecord(value) ? value : {})
 
 const numberIn = (value: unknown): number => (typeof value === 'number' && value > 0 ? Math.trunc(value) : 0)
 
-async function countPrompt({ messages, tools }: CompletionRequest): Promise<number> {
+async function countPrompt({ model, messages, tools }: CompletionRequest): Promise<number> {
   const texts: string[] = tools.length > 0 ? [JSON.stringify(tools)] : []
   let tokens = messages.length * perMessage
   for (const message of messages) {
@@ -68,12 +69,12 @@ async function countPrompt({ messages, tools }: CompletionRequest): Promise<numb
     }
     if ('tool_calls' in message && message.tool_calls) texts.push(JSON.stringify(message.tool_calls))
   }
-  return tokens + (await count(texts))
+  return tokens + (await count(model, texts))
 }
 
 /** The encoding takes a while to load, and most backends count by themselves. */
-async function count(texts: readonly string[]): Promise<number> {
-  const { countTokens } = await import('../../retrieval/extraction/tokens.ts')
+async function count(model: string, texts: readonly string[]): Promise<number> {
+  const countTokens = await loadCounter(encodingOf(model).encoding)
   let tokens = 0
   let since = 0
   for (const text of texts) {
