@@ -209,7 +209,7 @@ describe('the order of events', () => {
 
   test('an answer without a word is a message with an empty text', async () => {
     const h = await startApp()
-    h.backend.turns.push(({ text }) => text())
+    h.backend.otherwise = ({ text }) => text()
     const { stream, thread } = await start(h)
     expect(namesOf(await allEvents(await stream()))).toBe(
       `${beginning} ${opened} M.completed S.completed R.completed done`,
