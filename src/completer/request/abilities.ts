@@ -7,8 +7,13 @@ export const Abilities = Type.Object(
   {
     /** Else the model is told of them in its instructions, and its calls are read from its text. */
     tools: Flag,
-    /** `tool_choice`. "auto": a forced call is only asked for, in the instructions; false: so too, and nothing is sent. */
-    toolChoice: Type.Union([Type.Boolean(), Type.Literal('auto')], { meaning: 'true, false or "auto"' }),
+    /**
+     * `tool_choice`. "required": a forced function is the only one that is told of, and some call is required; "auto": a
+     * forced call is only asked for, in the instructions; false: so too, and nothing is sent.
+     */
+    toolChoice: Type.Union([Type.Boolean(), Type.Literal('required'), Type.Literal('auto')], {
+      meaning: 'true, false, "required" or "auto"',
+    }),
     /** The parameter `parallel_tool_calls`. */
     parallelTools: Flag,
     /** Keywords of the JSON Schemas of tools that are left out, and `strict`. */
@@ -129,6 +134,17 @@ function familyOf(model: string): Family | undefined {
 
 /** At OpenAI: elsewhere, a model of the same name may be any. */
 export const hostedWindow = (model: string): number | undefined => familyOf(model)?.window
+
+/**
+ * What servers pass over without a word, by whom they list their models as owned by. llama.cpp takes any `tool_choice` but
+ * a text for `auto`; Ollama knows none.
+ */
+const servers: Record<string, Partial<Abilities>> = {
+  llamacpp: { toolChoice: 'required' },
+  library: { toolChoice: false },
+}
+
+export const abilitiesAt = (owner: string | undefined): Partial<Abilities> => (owner && servers[owner]) || {}
 
 /** More models than a backend has. */
 const maxModels = 1000

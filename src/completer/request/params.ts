@@ -48,10 +48,25 @@ function toolsOf(request: CompletionRequest, can: Abilities, told: string[]): Pa
   }
   const parallel = can.parallelTools ? { parallel_tool_calls } : {}
   if (can.toolChoice === true) return { tools, tool_choice, ...parallel }
+  if (can.toolChoice === 'required') return requiring(tools, tool_choice, parallel)
   if (isForced(tool_choice)) told.push(askForCall(tool_choice))
   if (can.toolChoice === 'auto') return { tools, tool_choice: tool_choice === 'none' ? 'none' : 'auto', ...parallel }
   return tool_choice === 'none' ? {} : { tools, ...parallel }
 }
+
+/** A function is forced by telling of no other. */
+function requiring(
+  tools: CompletionRequest['tools'],
+  choice: ChatCompletionToolChoiceOption,
+  parallel: Partial<Params>,
+): Partial<Params> {
+  const name = forcedFunction(choice)
+  if (name === undefined) return { tools, tool_choice: choice, ...parallel }
+  return { tools: tools.filter((tool) => tool.function.name === name), tool_choice: 'required', ...parallel }
+}
+
+const forcedFunction = (choice: ChatCompletionToolChoiceOption): string | undefined =>
+  typeof choice === 'object' && 'function' in choice ? choice.function.name : undefined
 
 export const isForced = (choice: ChatCompletionToolChoiceOption | undefined) =>
   choice !== undefined && choice !== 'auto' && choice !== 'none'

@@ -16,6 +16,7 @@ export class Windows {
   #listed = new Map<string, number>()
   /** Of the only model there is: a server of one model answers to any name. */
   #only: number | undefined
+  #owner: string | undefined
   readonly #refused = new Map<string, number>()
   #first: Promise<void> | undefined
   #askedAt = 0
@@ -33,6 +34,12 @@ export class Windows {
     return known !== undefined && refused !== undefined ? Math.min(known, refused) : (refused ?? known)
   }
 
+  /** Whom the backend says that its models are owned by, which tells some servers. Rejects never. */
+  async owner(): Promise<string | undefined> {
+    await this.#seen()
+    return this.#owner
+  }
+
   /** Keeps it until the next start. */
   learn(model: string, window: number) {
     if (this.#refused.size >= maxModels) this.#refused.clear()
@@ -47,15 +54,21 @@ export class Windows {
       if (isRecord(entry) && window !== undefined) this.#listed.set(String(entry.id), window)
     }
     this.#only = entries.length === 1 ? windowIn(entries[0]) : undefined
+    const [first] = entries
+    this.#owner = isRecord(first) && typeof first.owned_by === 'string' ? first.owned_by : undefined
     this.#askedAt = Date.now()
   }
 
   async #listedFor(model: string): Promise<number | undefined> {
+    await this.#seen()
+    return this.#listed.get(model) ?? this.#only
+  }
+
+  async #seen() {
     if (this.#first && Date.now() - this.#askedAt > staleMs) void this.#ask(refreshMs)
     // Over once and for all, so that a backend that does not answer delays no more than the first runs.
     this.#first ??= this.#ask(patienceMs)
     await this.#first
-    return this.#listed.get(model) ?? this.#only
   }
 
   async #ask(timeoutMs: number) {

@@ -1,0 +1,73 @@
+import type { RunCreateParamsNonStreaming } from 'openai/resources/beta/threads/runs/runs'
+import type { ChatCompletionCreateParams } from 'openai/resources/chat/completions'
+import { describe, expect, test } from 'vitest'
+import { type Harness, startApp } from './harness/app.ts'
+import { atRest, converse, lookupTool } from './harness/engine.ts'
+
+const other = { type: 'function' as const, function: { name: 'other', parameters: { type: 'object', properties: {} } } }
+const forced = { type: 'function' as const, function: { name: 'lookup' } }
+
+/** As llama.cpp (b11434) and Ollama (0.17.4) list a model. */
+const listed = (owned_by: string) => ({ object: 'list', data: [{ id: 'm', object: 'model', created: 1, owned_by }] })
+
+/** What the backend was asked by a run with two tools. */
+async function asked(h: Harness, body: Partial<RunCreateParamsNonStreaming>): Promise<ChatCompletionCreateParams> {
+  const { run } = await converse(h.client, { tools: [lookupTool, other] })
+  await atRest(h.client, await run(body))
+  const last = h.backend.requests.at(-1)
+  if (!last) throw new Error('The backend was not asked.')
+  return last
+}
+
+const textsIn = ({ messages }: ChatCompletionCreateParams) => JSON.stringify(messages)
+
+describe('a tool_choice that a server passes over without a word', () => {
+  test('llama.cpp, which takes a forced function for auto: it is told of that function alone, and that it has to call', async () => {
+    const h = await startApp()
+    h.backend.models = listed('llamacpp')
+    h.backend.turns.push(({ calls }) => calls({ name: 'lookup', arguments: '{}' }))
+    expect(await asked(h, { tool_choice: forced })).toMatchObject({ tool_choice: 'required', tools: [lookupTool] })
+  })
+
+  test.each(['required', 'none', 'auto'] as const)('llama.cpp is sent %s as it is', async (tool_choice) => {
+    const h = await startApp()
+    h.backend.models = listed('llamacpp')
+    const sent = await asked(h, { tool_choice })
+    expect(sent).toMatchObject({ tool_choice, tools: [lookupTool, other] })
+  })
+
+  test.each([
+    ['required', 'Call at least one function now.'],
+    [forced, "Call the function 'lookup' now."],
+  ] as const)('Ollama, which knows none, is asked for %j by the instructions', async (tool_choice, words) => {
+    const h = await startApp()
+    h.backend.models = listed('library')
+    const sent = await asked(h, { tool_choice })
+    expect(sent.tool_choice).toBeUndefined()
+    expect(textsIn(sent)).toContain(words)
+  })
+
+  test('Ollama is not told of tools that may not be called', async () => {
+    const h = await startApp()
+    h.backend.models = listed('library')
+    const sent = await asked(h, { tool_choice: 'none' })
+    expect([sent.tools, sent.tool_choice]).toEqual([undefined, undefined])
+  })
+
+  test('what the operator says goes before what is known of a server', async () => {
+    const h = await startApp({
+      backends: (baseURL) => ({
+        backends: { local: { baseURL } },
+        models: [{ match: '*', backend: 'local', can: { toolChoice: true } }],
+      }),
+    })
+    h.backend.models = listed('llamacpp')
+    expect(await asked(h, { tool_choice: forced })).toMatchObject({ tool_choice: forced, tools: [lookupTool, other] })
+  })
+
+  test('other servers are sent a forced function as it is, also when they list nothing', async () => {
+    const h = await startApp()
+    h.backend.models = { object: 'list', data: [] }
+    expect(await asked(h, { tool_choice: forced })).toMatchObject({ tool_choice: forced, tools: [lookupTool, other] })
+  })
+})
