@@ -21,6 +21,11 @@ async function asked(h: Harness, body: Partial<RunCreateParamsNonStreaming>): Pr
 
 const textsIn = ({ messages }: ChatCompletionCreateParams) => JSON.stringify(messages)
 
+/** What llama.cpp's server says of its template, at its root. */
+const props = (supports_tools: boolean) => ({
+  chat_template_caps: { supports_tools, supports_tool_calls: supports_tools },
+})
+
 describe('a tool_choice that a server passes over without a word', () => {
   test('llama.cpp, which takes a forced function for auto: it is told of that function alone, and that it has to call', async () => {
     const h = await startApp()
@@ -69,5 +74,45 @@ describe('a tool_choice that a server passes over without a word', () => {
     const h = await startApp()
     h.backend.models = { object: 'list', data: [] }
     expect(await asked(h, { tool_choice: forced })).toMatchObject({ tool_choice: forced, tools: [lookupTool, other] })
+  })
+})
+
+describe('a template of llama.cpp that has no place for tools', () => {
+  test('has them told in the instructions, and calls are read from the text', async () => {
+    const h = await startApp()
+    h.backend.models = listed('llamacpp')
+    h.backend.props = props(false)
+    h.backend.turns.push(({ text }) =>
+      text('<tool_call>\n{"name": "lookup", "arguments": {"q": "Rome"}}\n</tool_call>'),
+    )
+    const { run } = await converse(h.client)
+    const waiting = await atRest(h.client, await run())
+    expect(waiting.required_action?.submit_tool_outputs.tool_calls).toMatchObject([
+      { function: { name: 'lookup', arguments: '{"q":"Rome"}' } },
+    ])
+    const [sent] = h.backend.requests
+    expect(sent?.tools).toBeUndefined()
+    expect(sent && textsIn(sent)).toContain('<tools>')
+  })
+
+  test('is asked about once, and not for runs without tools', async () => {
+    const h = await startApp()
+    h.backend.models = listed('llamacpp')
+    h.backend.props = props(false)
+    const { run } = await converse(h.client, { tools: [] })
+    await atRest(h.client, await run())
+    expect(h.backend.propsAsked).toBe(0)
+    await atRest(h.client, await run({ tools: [lookupTool] }))
+    await atRest(h.client, await run({ tools: [lookupTool] }))
+    expect(h.backend.propsAsked).toBe(1)
+  })
+
+  test('that has one, or is not told of, leaves tools as they are', async () => {
+    for (const said of [props(true), {}, undefined]) {
+      const h = await startApp()
+      h.backend.models = listed('llamacpp')
+      h.backend.props = said
+      expect(await asked(h, {})).toMatchObject({ tools: [lookupTool, other], tool_choice: 'auto' })
+    }
   })
 })

@@ -9,8 +9,9 @@ import { completionError, MuteError, type Whereabouts } from './backend-error.ts
 import { type Completer, type CompletionRequest, WindowError } from './completer.ts'
 import { createEmbedder, type Embedder } from './embeddings.ts'
 import type { Place } from './gate.ts'
-import { type Abilities, abilitiesAt, KnownAbilities } from './request/abilities.ts'
+import { type Abilities, KnownAbilities } from './request/abilities.ts'
 import { paramsOf } from './request/params.ts'
+import { Quirks } from './request/quirks.ts'
 import { lessonOf } from './request/refusal.ts'
 import { refusedLength, Windows } from './request/windows.ts'
 import { mayRetry, type Patience } from './retry.ts'
@@ -65,15 +66,11 @@ export function connect(options: BackendOptions): Backend {
   const known = new KnownAbilities()
   const list = async (timeout: number) => (await client.models.list({ timeout })).data
   const windows = new Windows(list, client.baseURL)
+  const quirks = new Quirks(client, () => windows.owner())
 
   async function send(params: ReturnType<typeof paramsOf>, key: string | undefined, signal: AbortSignal) {
     const own = key === undefined ? undefined : { headers: { authorization: `Bearer ${key}` } }
     return client.chat.completions.create(params, { signal, timeout: idleMs.first, ...own }).asResponse()
-  }
-
-  /** What the server would pass over, which needs to be known only when it is asked for. */
-  async function quirksFor({ tools, tool_choice }: BackendRequest): Promise<Partial<Abilities>> {
-    return tools.length === 0 || tool_choice === 'auto' ? {} : abilitiesAt(await windows.owner())
   }
 
   /** The same without what was refused, if that can be left out; throws what is worth no other try. */
@@ -105,7 +102,7 @@ export function connect(options: BackendOptions): Backend {
 
     async *complete(request, signal, place) {
       const { model, client_key } = request
-      let adapted: Adapted = { can: known.of(model, { ...(await quirksFor(request)), ...request.can }), lessons: {} }
+      let adapted: Adapted = { can: known.of(model, { ...(await quirks.of(request)), ...request.can }), lessons: {} }
       let params = paramsOf(request, adapted.can)
       for (let attempt = 0; ; ) {
         let begun = false

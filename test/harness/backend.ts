@@ -65,6 +65,9 @@ export class ScriptedBackend {
     object: 'list',
     data: [{ id: 'org/scripted', object: 'model', created: 1, owned_by: 'test' }],
   }
+  /** What it says of itself at its root, as llama.cpp does; undefined: 404. And how often it was asked. */
+  props: object | undefined
+  propsAsked = 0
   readonly #server = createServer((request, response) => this.#answer(request, response))
   #waiting: (() => void)[] = []
 
@@ -92,6 +95,12 @@ export class ScriptedBackend {
       const models = JSON.stringify(await this.models)
       response.setHeader('content-type', 'application/json')
       response.end(models)
+      return
+    }
+    if (request.url === '/props') {
+      this.propsAsked++
+      response.writeHead(this.props ? 200 : 404, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(this.props ?? { error: { message: 'File Not Found' } }))
       return
     }
     const parts: Buffer[] = []

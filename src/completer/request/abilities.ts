@@ -135,17 +135,6 @@ function familyOf(model: string): Family | undefined {
 /** At OpenAI: elsewhere, a model of the same name may be any. */
 export const hostedWindow = (model: string): number | undefined => familyOf(model)?.window
 
-/**
- * What servers pass over without a word, by whom they list their models as owned by. llama.cpp takes any `tool_choice` but
- * a text for `auto`; Ollama knows none.
- */
-const servers: Record<string, Partial<Abilities>> = {
-  llamacpp: { toolChoice: 'required' },
-  library: { toolChoice: false },
-}
-
-export const abilitiesAt = (owner: string | undefined): Partial<Abilities> => (owner && servers[owner]) || {}
-
 /** More models than a backend has. */
 const maxModels = 1000
 

@@ -1,0 +1,54 @@
+import type OpenAI from 'openai'
+import { isRecord } from '../answer/raw.ts'
+import type { CompletionRequest } from '../completer.ts'
+import type { Abilities } from './abilities.ts'
+
+const patienceMs = 2000
+/** It may have been started anew with another template. */
+const staleMs = 300_000
+
+/**
+ * What a server passes over without a word, so that no refusal teaches it; servers are known by whom they list their models
+ * as owned by. llama.cpp takes any `tool_choice` but a text for `auto`, and leaves tools out of the prompt if the template of
+ * the model has no place for them. Ollama knows no `tool_choice`.
+ */
+export class Quirks {
+  readonly #client: OpenAI
+  readonly #owner: () => Promise<string | undefined>
+  #hasTools: Promise<boolean> | undefined
+  #askedAt = 0
+
+  constructor(client: OpenAI, owner: () => Promise<string | undefined>) {
+    this.#client = client
+    this.#owner = owner
+  }
+
+  /** Only tools are concerned. Rejects never. */
+  async of({ tools }: Pick<CompletionRequest, 'tools'>): Promise<Partial<Abilities>> {
+    if (tools.length === 0) return {}
+    const owner = await this.#owner()
+    if (owner === 'library') return { toolChoice: false }
+    if (owner !== 'llamacpp') return {}
+    return (await this.#templateHasTools()) ? { toolChoice: 'required' } : { tools: false }
+  }
+
+  #templateHasTools(): Promise<boolean> {
+    if (!this.#hasTools || Date.now() - this.#askedAt > staleMs) {
+      this.#askedAt = Date.now()
+      this.#hasTools = this.#askTemplate()
+    }
+    return this.#hasTools
+  }
+
+  /** True also if it is not known. */
+  async #askTemplate(): Promise<boolean> {
+    const url = new URL('../props', `${this.#client.baseURL.replace(/\/$/, '')}/`).href
+    try {
+      const props = await this.#client.get<unknown>(url, { timeout: patienceMs })
+      const can = isRecord(props) && isRecord(props.chat_template_caps) ? props.chat_template_caps : {}
+      return can.supports_tools !== false
+    } catch {
+      return true
+    }
+  }
+}
