@@ -50,6 +50,7 @@ describe('a tool_choice that a server passes over without a word', () => {
     const sent = await asked(h, { tool_choice })
     expect(sent.tool_choice).toBeUndefined()
     expect(textsIn(sent)).toContain(words)
+    expect(sent.tools).toEqual(tool_choice === forced ? [lookupTool] : [lookupTool, other])
   })
 
   test('Ollama is not told of tools that may not be called', async () => {
@@ -93,6 +94,15 @@ describe('a template of llama.cpp that has no place for tools', () => {
     const [sent] = h.backend.requests
     expect(sent?.tools).toBeUndefined()
     expect(sent && textsIn(sent)).toContain('<tools>')
+  })
+
+  test('has a forced function told alone', async () => {
+    const h = await startApp()
+    h.backend.models = listed('llamacpp')
+    h.backend.props = props(false)
+    const sent = await asked(h, { tool_choice: forced })
+    expect(textsIn(sent)).toContain("Call the function 'lookup' now.")
+    expect(textsIn(sent)).not.toContain('other')
   })
 
   test('is asked about once, and not for runs without tools', async () => {

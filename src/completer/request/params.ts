@@ -38,35 +38,30 @@ export function paramsOf(request: CompletionRequest, can: Abilities): Params {
 function toolsOf(request: CompletionRequest, can: Abilities, told: string[]): Partial<Params> {
   const { tool_choice, parallel_tool_calls } = request
   if (request.tools.length === 0) return {}
-  const refused = can.refusedKeywords
-  const tools = refused.length > 0 ? request.tools.map((tool) => withoutKeywords(tool, refused)) : request.tools
+  const parallel = can.parallelTools ? { parallel_tool_calls } : {}
+  const tools = offeredOf(request, can)
+  if (can.tools && can.toolChoice === true) return { tools, tool_choice, ...parallel }
+  if (can.tools && can.toolChoice === 'required') {
+    return { tools, tool_choice: isForced(tool_choice) ? 'required' : tool_choice, ...parallel }
+  }
   if (!can.tools) {
     if (tool_choice === 'none') return {}
     told.push(tellTools(tools, parallel_tool_calls))
-    if (isForced(tool_choice)) told.push(askForCall(tool_choice))
-    return {}
   }
-  const parallel = can.parallelTools ? { parallel_tool_calls } : {}
-  if (can.toolChoice === true) return { tools, tool_choice, ...parallel }
-  if (can.toolChoice === 'required') return requiring(tools, tool_choice, parallel)
   if (isForced(tool_choice)) told.push(askForCall(tool_choice))
+  if (!can.tools) return {}
   if (can.toolChoice === 'auto') return { tools, tool_choice: tool_choice === 'none' ? 'none' : 'auto', ...parallel }
   return tool_choice === 'none' ? {} : { tools, ...parallel }
 }
 
-/** A function is forced by telling of no other. */
-function requiring(
-  tools: CompletionRequest['tools'],
-  choice: ChatCompletionToolChoiceOption,
-  parallel: Partial<Params>,
-): Partial<Params> {
-  const name = forcedFunction(choice)
-  if (name === undefined) return { tools, tool_choice: choice, ...parallel }
-  return { tools: tools.filter((tool) => tool.function.name === name), tool_choice: 'required', ...parallel }
+/** Where a function cannot be forced, the model is told of no other. */
+function offeredOf({ tools, tool_choice }: CompletionRequest, can: Abilities): CompletionRequest['tools'] {
+  const canForce = can.tools && can.toolChoice === true
+  const forced = typeof tool_choice === 'object' && 'function' in tool_choice ? tool_choice.function.name : undefined
+  const offered = canForce || !forced ? tools : tools.filter((tool) => tool.function.name === forced)
+  const refused = can.refusedKeywords
+  return refused.length > 0 ? offered.map((tool) => withoutKeywords(tool, refused)) : offered
 }
-
-const forcedFunction = (choice: ChatCompletionToolChoiceOption): string | undefined =>
-  typeof choice === 'object' && 'function' in choice ? choice.function.name : undefined
 
 export const isForced = (choice: ChatCompletionToolChoiceOption | undefined) =>
   choice !== undefined && choice !== 'auto' && choice !== 'none'
