@@ -53,6 +53,12 @@ describe('a tool_choice that a server passes over without a word', () => {
     expect(sent.tools).toEqual(tool_choice === forced ? [lookupTool] : [lookupTool, other])
   })
 
+  test('Ollama is known by any model of its library among those of users', async () => {
+    const h = await startApp()
+    h.backend.models = { object: 'list', data: [...listed('somebody').data, ...listed('library').data] }
+    expect((await asked(h, { tool_choice: 'required' })).tool_choice).toBeUndefined()
+  })
+
   test('Ollama is not told of tools that may not be called', async () => {
     const h = await startApp()
     h.backend.models = listed('library')

@@ -66,7 +66,7 @@ export function connect(options: BackendOptions): Backend {
   const known = new KnownAbilities()
   const list = async (timeout: number) => (await client.models.list({ timeout })).data
   const windows = new Windows(list, client.baseURL)
-  const quirks = new Quirks(client, () => windows.owner())
+  const quirks = new Quirks(client, () => windows.owners())
 
   async function send(params: ReturnType<typeof paramsOf>, key: string | undefined, signal: AbortSignal) {
     const own = key === undefined ? undefined : { headers: { authorization: `Bearer ${key}` } }

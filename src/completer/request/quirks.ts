@@ -14,21 +14,22 @@ const staleMs = 300_000
  */
 export class Quirks {
   readonly #client: OpenAI
-  readonly #owner: () => Promise<string | undefined>
+  readonly #owners: () => Promise<ReadonlySet<unknown>>
   #hasTools: Promise<boolean> | undefined
   #askedAt = 0
 
-  constructor(client: OpenAI, owner: () => Promise<string | undefined>) {
+  constructor(client: OpenAI, owners: () => Promise<ReadonlySet<unknown>>) {
     this.#client = client
-    this.#owner = owner
+    this.#owners = owners
   }
 
   /** Only tools are concerned. Rejects never. */
   async of({ tools }: Pick<CompletionRequest, 'tools'>): Promise<Partial<Abilities>> {
     if (tools.length === 0) return {}
-    const owner = await this.#owner()
-    if (owner === 'library') return { toolChoice: false }
-    if (owner !== 'llamacpp') return {}
+    const owners = await this.#owners()
+    // Those that a user has made or named are owned by the user.
+    if (owners.has('library')) return { toolChoice: false }
+    if (!owners.has('llamacpp')) return {}
     return (await this.#templateHasTools()) ? { toolChoice: 'required' } : { tools: false }
   }
 

@@ -16,7 +16,7 @@ export class Windows {
   #listed = new Map<string, number>()
   /** Of the only model there is: a server of one model answers to any name. */
   #only: number | undefined
-  #owner: string | undefined
+  #owners: ReadonlySet<unknown> = new Set()
   readonly #refused = new Map<string, number>()
   #first: Promise<void> | undefined
   #askedAt = 0
@@ -35,9 +35,9 @@ export class Windows {
   }
 
   /** Whom the backend says that its models are owned by, which tells some servers. Rejects never. */
-  async owner(): Promise<string | undefined> {
+  async owners(): Promise<ReadonlySet<unknown>> {
     await this.#seen()
-    return this.#owner
+    return this.#owners
   }
 
   /** Keeps it until the next start. */
@@ -54,8 +54,7 @@ export class Windows {
       if (isRecord(entry) && window !== undefined) this.#listed.set(String(entry.id), window)
     }
     this.#only = entries.length === 1 ? windowIn(entries[0]) : undefined
-    const [first] = entries
-    this.#owner = isRecord(first) && typeof first.owned_by === 'string' ? first.owned_by : undefined
+    this.#owners = new Set(entries.map((entry) => isRecord(entry) && entry.owned_by))
     this.#askedAt = Date.now()
   }
 
