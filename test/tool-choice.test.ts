@@ -88,7 +88,7 @@ describe('a template of llama.cpp that has no place for tools', () => {
   test('has them told in the instructions, and calls are read from the text', async () => {
     const h = await startApp()
     h.backend.models = listed('llamacpp')
-    h.backend.props = props(false)
+    h.backend.beside.set('/props', props(false))
     h.backend.turns.push(({ text }) =>
       text('<tool_call>\n{"name": "lookup", "arguments": {"q": "Rome"}}\n</tool_call>'),
     )
@@ -105,7 +105,7 @@ describe('a template of llama.cpp that has no place for tools', () => {
   test('has a forced function told alone', async () => {
     const h = await startApp()
     h.backend.models = listed('llamacpp')
-    h.backend.props = props(false)
+    h.backend.beside.set('/props', props(false))
     const sent = await asked(h, { tool_choice: forced })
     expect(textsIn(sent)).toContain("Call the function 'lookup' now.")
     expect(textsIn(sent)).not.toContain('other')
@@ -114,20 +114,20 @@ describe('a template of llama.cpp that has no place for tools', () => {
   test('is asked about once, and not for runs without tools', async () => {
     const h = await startApp()
     h.backend.models = listed('llamacpp')
-    h.backend.props = props(false)
+    h.backend.beside.set('/props', props(false))
     const { run } = await converse(h.client, { tools: [] })
     await atRest(h.client, await run())
-    expect(h.backend.propsAsked).toBe(0)
+    expect(h.backend.askedBeside).toEqual([])
     await atRest(h.client, await run({ tools: [lookupTool] }))
     await atRest(h.client, await run({ tools: [lookupTool] }))
-    expect(h.backend.propsAsked).toBe(1)
+    expect(h.backend.askedBeside).toEqual(['/props'])
   })
 
   test('that has one, or is not told of, leaves tools as they are', async () => {
     for (const said of [props(true), {}, undefined]) {
       const h = await startApp()
       h.backend.models = listed('llamacpp')
-      h.backend.props = said
+      if (said) h.backend.beside.set('/props', said)
       expect(await asked(h, {})).toMatchObject({ tools: [lookupTool, other], tool_choice: 'auto' })
     }
   })

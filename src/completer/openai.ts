@@ -96,7 +96,7 @@ export function connect(options: BackendOptions): Backend {
       return models
     },
 
-    windowOf: (model, said) => windows.of(model, said),
+    windowOf: async (model, said) => windows.of(model, said ?? (await quirks.windowOf(model))),
 
     embedder: (model) => createEmbedder(client, { ...whereabouts, model }, patience),
 

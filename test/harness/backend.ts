@@ -65,9 +65,9 @@ export class ScriptedBackend {
     object: 'list',
     data: [{ id: 'org/scripted', object: 'model', created: 1, owned_by: 'test' }],
   }
-  /** What it says of itself at its root, as llama.cpp does; undefined: 404. And how often it was asked. */
-  props: object | undefined
-  propsAsked = 0
+  /** What it says beside the API of OpenAI, by path; else 404. And for what it was asked there. */
+  readonly beside = new Map<string, object>()
+  readonly askedBeside: string[] = []
   readonly #server = createServer((request, response) => this.#answer(request, response))
   #waiting: (() => void)[] = []
 
@@ -97,10 +97,12 @@ export class ScriptedBackend {
       response.end(models)
       return
     }
-    if (request.url === '/props') {
-      this.propsAsked++
-      response.writeHead(this.props ? 200 : 404, { 'content-type': 'application/json' })
-      response.end(JSON.stringify(this.props ?? { error: { message: 'File Not Found' } }))
+    if (!request.url?.startsWith('/v1/')) {
+      const path = request.url ?? ''
+      this.askedBeside.push(path)
+      const answer = this.beside.get(path)
+      response.writeHead(answer ? 200 : 404, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(answer ?? { error: { message: 'File Not Found' } }))
       return
     }
     const parts: Buffer[] = []

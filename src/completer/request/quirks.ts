@@ -2,6 +2,7 @@ import type OpenAI from 'openai'
 import { isRecord } from '../answer/raw.ts'
 import type { CompletionRequest } from '../completer.ts'
 import type { Abilities } from './abilities.ts'
+import { OllamaModels } from './ollama.ts'
 
 const patienceMs = 2000
 /** It may have been started anew with another template. */
@@ -10,27 +11,32 @@ const staleMs = 300_000
 /**
  * What a server passes over without a word, so that no refusal teaches it; servers are known by whom they list their models
  * as owned by. llama.cpp takes any `tool_choice` but a text for `auto`, and leaves tools out of the prompt if the template of
- * the model has no place for them. Ollama knows no `tool_choice`.
+ * the model has no place for them. For Ollama see there.
  */
 export class Quirks {
   readonly #client: OpenAI
   readonly #owners: () => Promise<ReadonlySet<unknown>>
+  readonly #ollama: OllamaModels
   #hasTools: Promise<boolean> | undefined
   #askedAt = 0
 
   constructor(client: OpenAI, owners: () => Promise<ReadonlySet<unknown>>) {
     this.#client = client
     this.#owners = owners
+    this.#ollama = new OllamaModels(client)
   }
 
-  /** Only tools are concerned. Rejects never. */
-  async of({ tools }: Pick<CompletionRequest, 'tools'>): Promise<Partial<Abilities>> {
-    if (tools.length === 0) return {}
+  /** Rejects never. */
+  async of({ model, tools }: Pick<CompletionRequest, 'model' | 'tools'>): Promise<Partial<Abilities>> {
     const owners = await this.#owners()
-    // Those that a user has made or named are owned by the user.
-    if (owners.has('library')) return { toolChoice: false }
-    if (!owners.has('llamacpp')) return {}
+    if (isOllama(owners)) return this.#ollama.abilities(model)
+    if (!owners.has('llamacpp') || tools.length === 0) return {}
     return (await this.#templateHasTools()) ? { toolChoice: 'required' } : { tools: false }
+  }
+
+  /** Where the list of models does not tell. Rejects never. */
+  async windowOf(model: string): Promise<number | undefined> {
+    return isOllama(await this.#owners()) ? this.#ollama.window(model) : undefined
   }
 
   #templateHasTools(): Promise<boolean> {
@@ -53,3 +59,6 @@ export class Quirks {
     }
   }
 }
+
+/** Its own models are; those that a user has named are owned by the user. */
+const isOllama = (owners: ReadonlySet<unknown>) => owners.has('library')

@@ -7,6 +7,8 @@ const patienceMs = 2000
 /** While nobody waits. */
 const refreshMs = 10_000
 const staleMs = 300_000
+/** After it has failed: the backend may have been started later. */
+const retryMs = 30_000
 const maxModels = 1000
 
 /** How many tokens the models of one backend take, prompt and answer together. */
@@ -75,7 +77,8 @@ export class Windows {
     try {
       this.see(await this.#list(timeoutMs))
     } catch {
-      // Then it is not known. Whoever asks for the list itself hears of it.
+      // Then it is not known, and asked for again before long. Whoever asks for the list itself hears of it.
+      this.#askedAt = Date.now() - staleMs + retryMs
     }
   }
 }

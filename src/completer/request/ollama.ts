@@ -1,0 +1,73 @@
+import type OpenAI from 'openai'
+import { isRecord } from '../answer/raw.ts'
+import type { Abilities } from './abilities.ts'
+
+const patienceMs = 2000
+/** A model may have been made anew. */
+const staleMs = 300_000
+const maxModels = 1000
+/** The least that Ollama runs models with, if nobody has told it otherwise. */
+const leastWindow = 4096
+
+/**
+ * What Ollama says of its models beside its OpenAI-compatible API, where it passes over in silence what it or a model cannot
+ * do: prompts that are too long lose their beginning, and pictures are left out. Rejects never.
+ */
+export class OllamaModels {
+  readonly #client: OpenAI
+  readonly #shown = new Map<string, { at: number; details: Promise<Record<string, unknown>> }>()
+
+  constructor(client: OpenAI) {
+    this.#client = client
+  }
+
+  /** There is no `tool_choice`; the rest the model says itself, if it is not of an old version. */
+  async abilities(model: string): Promise<Partial<Abilities>> {
+    const { capabilities } = await this.#details(model)
+    const can = (name: string) => !Array.isArray(capabilities) || capabilities.includes(name)
+    return {
+      toolChoice: false,
+      ...(!can('tools') && { tools: false }),
+      ...(!can('vision') && { images: false }),
+      ...(!can('thinking') && { reasoningEffort: false }),
+    }
+  }
+
+  /** What the model is run with. If it is not loaded yet, what it was made for, or the least that it may be. */
+  async window(model: string): Promise<number | undefined> {
+    const [details, running] = await Promise.all([this.#details(model), this.#running(model)])
+    if (running) return running
+    const [, written] = /^num_ctx\s+(\d+)/m.exec(String(details.parameters)) ?? []
+    return written ? Number(written) : leastWindow
+  }
+
+  async #running(model: string): Promise<number | undefined> {
+    const { models } = await this.#ask(() => this.#client.get(this.#url('api/ps'), { timeout: patienceMs }))
+    const loaded = Array.isArray(models) ? models.filter(isRecord) : []
+    const found = loaded.find(({ name }) => name === model || name === `${model}:latest`)
+    return typeof found?.context_length === 'number' ? found.context_length : undefined
+  }
+
+  #details(model: string): Promise<Record<string, unknown>> {
+    const known = this.#shown.get(model)
+    if (known && Date.now() - known.at < staleMs) return known.details
+    const details = this.#ask(() => this.#client.post(this.#url('api/show'), { body: { model }, timeout: patienceMs }))
+    if (this.#shown.size >= maxModels) this.#shown.clear()
+    this.#shown.set(model, { at: Date.now(), details })
+    return details
+  }
+
+  async #ask(send: () => Promise<unknown>): Promise<Record<string, unknown>> {
+    try {
+      const answer = await send()
+      return isRecord(answer) ? answer : {}
+    } catch {
+      return {}
+    }
+  }
+
+  /** Its own API is beside the one of OpenAI. */
+  #url(path: string): string {
+    return new URL(`../${path}`, `${this.#client.baseURL.replace(/\/$/, '')}/`).href
+  }
+}
