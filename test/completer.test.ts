@@ -4,6 +4,7 @@ import { type Harness, startApp } from './harness/app.ts'
 import { ScriptedBackend, type Turn } from './harness/backend.ts'
 import { atRest, converse, eventsOf, holding, madeBy, until } from './harness/engine.ts'
 import { startProcess } from './harness/process.ts'
+import { refuseAs } from './harness/refusals.ts'
 
 /** The backend answers with a status and an error. */
 const refuse =
@@ -63,6 +64,16 @@ describe('a backend that is in trouble for a moment is asked again', () => {
     )
     expect(await ranOn(h)).toMatchObject(completed)
     expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(950)
+  })
+
+  test.each([
+    ['llama.cpp', { error: { message: 'Loading model', type: 'unavailable_error', code: 503 } }],
+    ['Hugging Face', { error: 'Model org/m is currently loading', estimated_time: 20 }],
+  ])('until a model that is loading is there, however long that takes: %s', async (_, said) => {
+    const h = await startApp({ env: { BACKEND_RETRIES: '0' } })
+    h.backend.turns = Array.from({ length: 8 }, () => refuseAs(503, said))
+    expect(await ranOn(h)).toMatchObject(completed)
+    expect(h.backend.requests).toHaveLength(9)
   })
 
   test('and when it stays so the run fails', async () => {

@@ -11,10 +11,12 @@ export interface Patience {
 }
 
 const maxWaitMs = 60_000
+/** A model that loads is asked for so often at least. */
+const maxLoadingWaitMs = 5000
 
 /**
  * Waits for the next try of a call that failed; false when there is none to be made. `attempt` counts the retries so
- * far. With a `place`, its gate hears of the failure, and the wait ends when that lets the next try in. Rejects with the
+ * far; while the model is loading, there is no end of them but the signal's. With a `place`, its gate hears of the failure, and the wait ends when that lets the next try in. Rejects with the
  * signal's reason.
  */
 export async function mayRetry(
@@ -27,7 +29,8 @@ export async function mayRetry(
   signal.throwIfAborted()
   const ms = waitMs(error, backoffMs * 2 ** attempt)
   // Begins before a gate that shuts for as long, so that this call is there when it opens.
-  const ready = attempt < maxRetries && isTransient(error) ? pause(ms, signal) : undefined
+  const mayHelp = isLoading(error) || (attempt < maxRetries && isTransient(error))
+  const ready = mayHelp ? pause(ms, signal) : undefined
   if (place) tell(place, error, ms)
   if (!ready) return false
   await (place ? place.again(ready) : ready)
@@ -51,6 +54,10 @@ async function pause(ms: number, signal: AbortSignal) {
   }
 }
 
+/** The server is there, and the model will be: of llama.cpp, and of Hugging Face's. A large one takes minutes. */
+const isLoading = (error: unknown) =>
+  error instanceof OpenAI.APIError && error.status === 503 && /\bloading\b/i.test(error.message)
+
 /** Worth another try: the backend is busy, broken for the moment, or went away before it said anything. */
 function isTransient(error: unknown): boolean {
   if (!(error instanceof OpenAI.APIError)) return error instanceof BrokenOffError || isBrokenConnection(error)
@@ -63,7 +70,8 @@ function waitMs(error: unknown, backoff: number): number {
   const headers = error instanceof OpenAI.APIError ? error.headers : undefined
   const ms = Number(headers?.get('retry-after-ms') ?? Number.NaN)
   const asked = Number.isFinite(ms) ? ms : retryAfterMs(headers?.get('retry-after') ?? '')
-  return Math.min(Number.isFinite(asked) && asked >= 0 ? asked : backoff * (1 + Math.random() / 4), maxWaitMs)
+  const wait = Number.isFinite(asked) && asked >= 0 ? asked : backoff * (1 + Math.random() / 4)
+  return Math.min(wait, isLoading(error) ? maxLoadingWaitMs : maxWaitMs)
 }
 
 /** It may be seconds or a date. */
