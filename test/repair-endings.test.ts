@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { answeredBy, chunk, counted, done, sending, streaming, usageChunk, whole } from './harness/answers.ts'
 import { startApp } from './harness/app.ts'
-import { atRest, converse, lookupTool } from './harness/engine.ts'
+import { atRest, converse, lookupTool, outputsFor } from './harness/engine.ts'
 
 const hello = chunk({ content: 'Hello.' })
 const stop = chunk({}, 'stop')
@@ -136,6 +136,18 @@ describe('a server that streams nothing while there are tools is asked in one pi
     }
     expect(h.backend.requests.map(({ stream }) => stream)).toEqual([true, false, false])
     expect(lines).toMatchObject([{ can: { toolsInStream: false } }])
+  })
+
+  test('but not where it has streamed calls before: then it has nothing to say', async () => {
+    const h = await startApp()
+    h.backend.turns = [({ calls }) => calls({ name: 'lookup', arguments: '{}' })]
+    h.backend.otherwise = ({ text }) => text()
+    const { thread, run } = await converse(h.client)
+    const waiting = await atRest(h.client, await run())
+    const tool_outputs = outputsFor(waiting)
+    await h.client.beta.threads.runs.submitToolOutputs(waiting.id, { thread_id: thread.id, tool_outputs })
+    expect(await atRest(h.client, waiting)).toMatchObject({ status: 'completed' })
+    expect(h.backend.requests.map(({ stream }) => stream)).toEqual([true, true])
   })
 
   test('but not where it has no more to say in one piece', async () => {

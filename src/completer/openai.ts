@@ -66,6 +66,8 @@ export function connect(options: BackendOptions): Backend {
   const known = new KnownAbilities()
   const list = async (timeout: number) => (await client.models.list({ timeout })).data
   const windows = new Windows(list, client.baseURL)
+  /** Models that can. */
+  const streamCalls = new Set<string>()
   const quirks = new Quirks(client, () => windows.owners())
 
   async function send(params: ReturnType<typeof paramsOf>, key: string | undefined, signal: AbortSignal) {
@@ -111,7 +113,8 @@ export function connect(options: BackendOptions): Backend {
           const answer = new AnswerReader(request, thinking.areOpened(model))
           for await (const chunk of readAnswer(response, answer, idleMs)) {
             if (!begun) place?.answered()
-            if (chunk.type === 'end' && answer.isEmpty && mayBeMute(params)) throw new MuteError()
+            if (chunk.type === 'end' && answer.isEmpty && mayBeMute(params) && !streamCalls.has(model))
+              throw new MuteError()
             // What did not help was no lesson.
             if (!begun && !answer.isEmpty && known.learn(model, adapted.lessons)) onLearned(model, adapted.lessons)
             begun = true
@@ -119,6 +122,7 @@ export function connect(options: BackendOptions): Backend {
           }
           signal.throwIfAborted()
           thinking.learn(model, answer.thoughts)
+          if (answer.hasCalls && params.stream) streamCalls.add(model)
           return
         } catch (error) {
           signal.throwIfAborted()

@@ -41,7 +41,11 @@ export class AnswerReader {
 
   /** Nothing at all was said, thought or called. */
   get isEmpty(): boolean {
-    return this.#content === '' && this.#reasoning.text === '' && !this.#calls.hasCalls
+    return this.#content === '' && this.#reasoning.text === '' && !this.hasCalls
+  }
+
+  get hasCalls(): boolean {
+    return this.#calls.hasCalls
   }
 
   /** Nothing but the usage can follow. */
