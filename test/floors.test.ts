@@ -12,7 +12,7 @@ const floors: [RegExp, number][] = [
   [/^retrieval\/(ingest|retriever|cite|rewrite)\.ts$|^tools\//, 3],
   [/^(runs|files|vector-stores)\//, 4],
   [/^(completer|events|store|retrieval|sandbox)\/|^blobs\.ts$/, 2],
-  [/^(schemas\/.*|clock\.ts|config(-file)?\.ts|errors\.ts|ids\.ts)$/, 0],
+  [/^(schemas\/.*|bounded-map\.ts|clock\.ts|config(-file)?\.ts|errors\.ts|ids\.ts)$/, 0],
 ]
 
 const root = join(import.meta.dirname, '../src')

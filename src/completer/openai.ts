@@ -1,4 +1,5 @@
 import OpenAI from 'openai'
+import { BoundedMap, mostModels } from '../bounded-map.ts'
 import type { Model } from '../schemas/models.ts'
 import { AnswerReader } from './answer/answer.ts'
 import { errorBody } from './answer/error-object.ts'
@@ -67,7 +68,7 @@ export function connect(options: BackendOptions): Backend {
   const list = async (timeout: number) => (await client.models.list({ timeout })).data
   const windows = new Windows(list, client.baseURL)
   /** Models that can. */
-  const streamCalls = new Set<string>()
+  const streamCalls = new BoundedMap<string, true>(mostModels)
   const quirks = new Quirks(client, () => windows.owners())
 
   async function send(params: ReturnType<typeof paramsOf>, key: string | undefined, signal: AbortSignal) {
@@ -122,7 +123,7 @@ export function connect(options: BackendOptions): Backend {
           }
           signal.throwIfAborted()
           thinking.learn(model, answer.thoughts)
-          if (answer.hasCalls && params.stream) streamCalls.add(model)
+          if (answer.hasCalls && params.stream) streamCalls.set(model, true)
           return
         } catch (error) {
           signal.throwIfAborted()

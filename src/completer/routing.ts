@@ -1,3 +1,4 @@
+import { BoundedMap, mostModels } from '../bounded-map.ts'
 import { type Completer, CompletionError, type CompletionRequest, keyHeader, type Models } from './completer.ts'
 import type { Gate } from './gate.ts'
 import type { Backend } from './openai.ts'
@@ -26,13 +27,10 @@ export interface Route {
 /** Undefined for models that nobody serves, and for the demo model. */
 export type FindRoute = (model: string) => Route | undefined
 
-/** More names than clients use; what they make up must not fill the memory. */
-const maxRoutes = 1000
-
 export function createRoutes(rules: readonly Rule[], backends: readonly LazyBackend[]): FindRoute {
   const find = createRules(rules)
   const byName = new Map(backends.map((backend) => [backend.name, backend]))
-  const routes = new Map<string, Route | undefined>()
+  const routes = new BoundedMap<string, Route | undefined>(mostModels)
 
   function routeOf(model: string): Route | undefined {
     const rule = model === demoModel ? undefined : find(model)
@@ -41,10 +39,7 @@ export function createRoutes(rules: readonly Rule[], backends: readonly LazyBack
   }
 
   return (model) => {
-    if (!routes.has(model)) {
-      if (routes.size >= maxRoutes) routes.clear()
-      routes.set(model, routeOf(model))
-    }
+    if (!routes.has(model)) routes.set(model, routeOf(model))
     return routes.get(model)
   }
 }

@@ -1,4 +1,5 @@
 import { setImmediate as immediate } from 'node:timers/promises'
+import { BoundedMap, mostModels } from '../bounded-map.ts'
 import { type CountTokens, type Encoding, encodingOf } from '../completer/encodings.ts'
 import { callsOf } from '../schemas/run-steps.ts'
 import { type Item, isCalls, reasoningOf, type Turn } from './history.ts'
@@ -15,13 +16,12 @@ const sliceMs = 5
 export class TokenCounter {
   readonly #load: () => Promise<CountTokens>
   #count: CountTokens | undefined
-  readonly #known = new Map<string, number>()
-  readonly #maxKnown: number
+  readonly #known: BoundedMap<string, number>
   #pausedAt = 0
 
   constructor(load: () => Promise<CountTokens>, maxKnown = 20_000) {
     this.#load = load
-    this.#maxKnown = maxKnown
+    this.#known = new BoundedMap(maxKnown)
   }
 
   async of(items: Turn): Promise<number> {
@@ -52,7 +52,6 @@ export class TokenCounter {
     const known = this.#known.get(key)
     if (known !== undefined) return known
     const tokens = sumOf(textsOf(item), count) + othersOf(item)
-    if (this.#known.size >= this.#maxKnown) this.#known.clear()
     this.#known.set(key, tokens)
     return tokens
   }
@@ -92,8 +91,6 @@ const mostScale = 4
 const remembered = 8
 /** Most models have more tokens for a text than OpenAI's, or more around it. */
 const caution = 1.25
-/** More models than there are; what clients make up must not fill the memory. */
-const maxScales = 1000
 
 /** How the tokens of a model are known before it is called. */
 export interface Tokens {
@@ -104,13 +101,12 @@ export interface Tokens {
 /** By the names that models have at their backends: a counter for each encoding, made when it is first needed. */
 export function createTokens(load: (encoding: Encoding) => Promise<CountTokens>): (model: string) => Tokens {
   const counters = new Map<Encoding, TokenCounter>()
-  const scales = new Map<string, Scale>()
+  const scales = new BoundedMap<string, Scale>(mostModels)
   return (model) => {
     const { encoding, isOwn } = encodingOf(model)
     const counter = counters.get(encoding) ?? new TokenCounter(() => load(encoding))
     counters.set(encoding, counter)
     const scale = scales.get(model) ?? new Scale(isOwn ? 1 : caution)
-    if (scales.size >= maxScales) scales.clear()
     scales.set(model, scale)
     return { counter, scale }
   }

@@ -1,3 +1,4 @@
+import { BoundedMap, mostModels } from '../../bounded-map.ts'
 import { anyOf } from './marks.ts'
 
 /** What models think is between these. `<thought>` is Gemini's, `[THINK]` Mistral's, the last are Seed's, Cohere's, Gemma 4's. */
@@ -169,11 +170,10 @@ function strayIn(text: string): RegExpExecArray | undefined {
 
 /** What models are known for; the first answer of one may show otherwise. */
 const knownOpened = /(?:^|[^a-z])(?:deepseek-r1|qwq|thinking)(?:[^a-z]|$)/i
-const mostLearned = 1000
 
 /** Which models begin their answers within a thought: by their names at first, then by what their last answer showed. */
 export class ThinkingModels {
-  readonly #opened = new Map<string, boolean>()
+  readonly #opened = new BoundedMap<string, boolean>(mostModels)
 
   areOpened(model: string): boolean {
     return this.#opened.get(model) ?? knownOpened.test(model)
@@ -181,7 +181,6 @@ export class ThinkingModels {
 
   learn(model: string, { wasOpened }: ThoughtFilter) {
     if (wasOpened === undefined || wasOpened === this.areOpened(model)) return
-    if (this.#opened.size === mostLearned) this.#opened.clear()
     this.#opened.set(model, wasOpened)
   }
 }

@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { BoundedMap, mostModels } from '../../bounded-map.ts'
 
 const Flag = Type.Boolean({ meaning: 'true or false' })
 
@@ -135,13 +136,10 @@ function familyOf(model: string): Family | undefined {
 /** At OpenAI: elsewhere, a model of the same name may be any. */
 export const hostedWindow = (model: string): number | undefined => familyOf(model)?.window
 
-/** More models than a backend has. */
-const maxModels = 1000
-
 /** What the models of one backend can be asked: known of their families, said by the operator, learned from refusals. */
 export class KnownAbilities {
-  readonly #families = new Map<string, Abilities>()
-  readonly #learned = new Map<string, Partial<Abilities>>()
+  readonly #families = new BoundedMap<string, Abilities>(mostModels)
+  readonly #learned = new BoundedMap<string, Partial<Abilities>>(mostModels)
 
   of(model: string, said: Partial<Abilities> | undefined): Abilities {
     const learned = this.#learned.get(model)
@@ -155,14 +153,12 @@ export class KnownAbilities {
     const before = this.#learned.get(model)
     const after = { ...before, ...lesson }
     if (JSON.stringify(after) === JSON.stringify(before)) return false
-    if (this.#learned.size >= maxModels) this.#learned.clear()
     this.#learned.set(model, after)
     return true
   }
 
   #baseOf(model: string): Abilities {
     const base = { ...unknown, ...familyOf(model)?.can }
-    if (this.#families.size >= maxModels) this.#families.clear()
     this.#families.set(model, base)
     return base
   }

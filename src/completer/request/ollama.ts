@@ -1,11 +1,11 @@
 import type OpenAI from 'openai'
+import { BoundedMap, mostModels } from '../../bounded-map.ts'
 import { isRecord } from '../answer/raw.ts'
 import type { Abilities } from './abilities.ts'
 
 const patienceMs = 2000
 /** A model may have been made anew. */
 const staleMs = 300_000
-const maxModels = 1000
 /** The least that Ollama runs models with, if nobody has told it otherwise. */
 const leastWindow = 4096
 
@@ -15,7 +15,7 @@ const leastWindow = 4096
  */
 export class OllamaModels {
   readonly #client: OpenAI
-  readonly #shown = new Map<string, { at: number; details: Promise<Record<string, unknown>> }>()
+  readonly #shown = new BoundedMap<string, { at: number; details: Promise<Record<string, unknown>> }>(mostModels)
 
   constructor(client: OpenAI) {
     this.#client = client
@@ -52,7 +52,6 @@ export class OllamaModels {
     const known = this.#shown.get(model)
     if (known && Date.now() - known.at < staleMs) return known.details
     const details = this.#ask(() => this.#client.post(this.#url('api/show'), { body: { model }, timeout: patienceMs }))
-    if (this.#shown.size >= maxModels) this.#shown.clear()
     this.#shown.set(model, { at: Date.now(), details })
     return details
   }

@@ -1,4 +1,5 @@
 import { APIError } from 'openai'
+import { BoundedMap, mostModels } from '../../bounded-map.ts'
 import { isRecord } from '../answer/raw.ts'
 import { hostedWindow } from './abilities.ts'
 
@@ -9,7 +10,6 @@ const refreshMs = 10_000
 const staleMs = 300_000
 /** After it has failed: the backend may have been started later. */
 const retryMs = 30_000
-const maxModels = 1000
 
 /** How many tokens the models of one backend take, prompt and answer together. */
 export class Windows {
@@ -19,7 +19,7 @@ export class Windows {
   /** Of the only model there is: a server of one model answers to any name. */
   #only: number | undefined
   #owners: ReadonlySet<unknown> = new Set()
-  readonly #refused = new Map<string, number>()
+  readonly #refused = new BoundedMap<string, number>(mostModels)
   #first: Promise<void> | undefined
   #askedAt = 0
 
@@ -44,7 +44,6 @@ export class Windows {
 
   /** Keeps it until the next start. */
   learn(model: string, window: number) {
-    if (this.#refused.size >= maxModels) this.#refused.clear()
     this.#refused.set(model, window)
   }
 
