@@ -131,3 +131,17 @@ test('a prompt has no more messages than the run wants, whatever the pages', asy
   })
   await fc.assert(property, { numRuns: 300 })
 })
+
+test('no page is read of which nothing can be taken', async () => {
+  const said = Array.from({ length: 12 }, (_, n) => `${n} apples`)
+  const { conversation, whole, more } = conversationOf(said, saidBy('run_own', []), 3)
+  const room = await tokensOf(whole.slice(-5))
+  const asked: number[] = []
+  const counted = (older: number, limit: number) => {
+    asked.push(older)
+    return more(older, limit)
+  }
+  const selected = await select(conversation, new Room(room, tokens), aRun('thread_1'), counted)
+  expect(selected?.earlier).toEqual(whole.slice(-5))
+  expect(asked).toEqual([9])
+})

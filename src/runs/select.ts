@@ -31,11 +31,12 @@ export async function select(
 
   const keptMade = [...made.slice(0, 1), ...(await room.fill(made.slice(1)))]
   const keptEarlier = first.slice(0, 1)
-  let isFull = keptMade.length < made.length
-  for (let page: Turn[] | undefined = first.slice(1); page && !isFull; page = (await pages.next()).value) {
+  // No page is read that nothing can be taken of.
+  let page: Turn[] | undefined = keptMade.length < made.length ? undefined : first.slice(1)
+  while (page) {
     const kept = await room.fill(page)
     keptEarlier.push(...kept)
-    isFull = kept.length < page.length
+    page = kept.length < page.length ? undefined : (await pages.next()).value
   }
   return { earlier: keptEarlier.reverse(), made: keptMade.reverse() }
 }
