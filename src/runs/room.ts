@@ -1,5 +1,5 @@
 import type { Turn } from './history.ts'
-import { bytesOf, overhead, sumOf, type Tokens } from './tokens.ts'
+import { bytesOf, frame, sumOf, type Tokens } from './tokens.ts'
 
 /**
  * How much of a prompt there is room for, in tokens of the backend. Counting is dear: as long as there is room for as many
@@ -26,8 +26,8 @@ export class Room {
   /** Takes in texts that are to be sent, if there is room for them. */
   require(texts: readonly string[]): Promise<boolean> {
     return this.#take(
-      () => sumOf(texts, Buffer.byteLength) + overhead,
-      async () => (await this.#tokens.counter.ofTexts(texts)) + overhead,
+      () => sumOf(texts, Buffer.byteLength) + frame,
+      async () => (await this.#tokens.counter.ofTexts(texts)) + frame,
       0,
     )
   }

@@ -6,7 +6,9 @@ import { type Item, isCalls, reasoningOf, type Turn } from './history.ts'
 import { modelCall } from './prompt.ts'
 
 /** What a backend puts around a message or a call. */
-export const overhead = 8
+const overhead = 8
+/** What it puts around the whole: the instructions are a message too, and the answer is begun. */
+export const frame = 2 * overhead
 /** The most that the usual models take for a picture. */
 const pictureTokens = 1600
 /** Counting goes on for so long before others have their turn. */
@@ -67,7 +69,7 @@ export class Scale {
     this.#atFirst = atFirst
   }
 
-  /** The most that the backend has counted of late for one of ours. */
+  /** A little more than the most that the backend has counted of late for one of ours. */
   get sure(): number {
     return Math.max(1, ...this.#seen)
   }
@@ -81,7 +83,7 @@ export class Scale {
   learn(counted: number, reported: number) {
     const scale = reported / counted
     if (counted < fewTokens || scale < leastScale || scale > mostScale) return
-    this.#seen = [...this.#seen.slice(1 - remembered), scale]
+    this.#seen = [...this.#seen.slice(1 - remembered), scale * margin]
   }
 }
 
@@ -89,6 +91,8 @@ const fewTokens = 200
 const leastScale = 0.5
 const mostScale = 4
 const remembered = 8
+/** The next prompt is of other texts. */
+const margin = 1.03
 /** Most models have more tokens for a text than OpenAI's, or more around it. */
 const caution = 1.25
 
