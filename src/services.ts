@@ -201,7 +201,7 @@ export function createServices(config: Config, logger: Logger, overrides: Overri
 const demo: Completer = {
   windowOf: async () => undefined,
   async *complete(request, signal) {
-    const { createDemoCompleter } = await import('./completer/demo.ts')
+    const { createDemoCompleter } = await import('./completer/demo-model/demo-model.ts')
     yield* createDemoCompleter().complete(request, signal)
   },
 }

@@ -2,7 +2,7 @@ import type { AssistantTool } from 'openai/resources/beta/assistants'
 import type { ChatCompletionFunctionTool, ChatCompletionMessageParam } from 'openai/resources/chat/completions'
 import { describe, expect, test } from 'vitest'
 import type { CompletionRequest } from '../src/completer/completer.ts'
-import { createDemoCompleter } from '../src/completer/demo.ts'
+import { createDemoCompleter } from '../src/completer/demo-model/demo-model.ts'
 import { type Harness, startApp } from './harness/app.ts'
 
 const aFunction = (name: string, description = ''): ChatCompletionFunctionTool => ({

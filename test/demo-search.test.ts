@@ -1,7 +1,7 @@
 import type { ChatCompletionFunctionTool, ChatCompletionMessageParam } from 'openai/resources/chat/completions'
 import { describe, expect, test } from 'vitest'
 import type { CompletionRequest } from '../src/completer/completer.ts'
-import { createDemoCompleter } from '../src/completer/demo.ts'
+import { createDemoCompleter } from '../src/completer/demo-model/demo-model.ts'
 import { CitationReader } from '../src/retrieval/cite.ts'
 import { formatResults, type Passage } from '../src/tools/search-results.ts'
 

@@ -1,5 +1,5 @@
 import type { ChatCompletionFunctionTool } from 'openai/resources/chat/completions'
-import { topicOf, topicOfProse, wordsOf } from './demo-words.ts'
+import { topicOf, topicOfProse, wordsOf } from './words.ts'
 
 /** The tool by which a model searches files; what it returns are passages, each under the mark to cite it by. */
 export const searchName = 'file_search'

@@ -1,9 +1,9 @@
 import type { ChatCompletionFunctionTool, ChatCompletionMessageParam } from 'openai/resources/chat/completions'
-import type { Completer, CompletionChunk, CompletionRequest } from './completer.ts'
-import { codeArguments, codeFor, codeName, toldOfCode } from './demo-code.ts'
-import { answerFrom, isSmallTalk, searchArguments, searchName } from './demo-search.ts'
-import { handOffIn, specialistArguments, specialistName, toldOfSpecialist } from './demo-specialist.ts'
-import { topicOf, wordsOf } from './demo-words.ts'
+import type { Completer, CompletionChunk, CompletionRequest } from '../completer.ts'
+import { codeArguments, codeFor, codeName, toldOfCode } from './code.ts'
+import { answerFrom, isSmallTalk, searchArguments, searchName } from './search.ts'
+import { handOffIn, specialistArguments, specialistName, toldOfSpecialist } from './specialist.ts'
+import { topicOf, wordsOf } from './words.ts'
 
 /**
  * A model without a network, for newcomers, examples and tests: the same request gets the same answer. It computes

@@ -1,6 +1,6 @@
 import type { ChatCompletionFunctionTool } from 'openai/resources/chat/completions'
-import { calculationIn } from './demo-arithmetic.ts'
-import { tableCodeFor } from './demo-table.ts'
+import { calculationIn } from './arithmetic.ts'
+import { tableCodeFor } from './table.ts'
 
 /** The tool by which a model runs Python; its description names the files of the user. */
 export const codeName = 'code_interpreter'
