@@ -8,7 +8,10 @@ const floors: [RegExp, number][] = [
   [/^(app|services|retrieval-services|sandbox-services)\.ts$/, 6],
   [/^(routes|http)\//, 5],
   [/^runs\/lifecycle\.ts$|^(pump|waiting-line)\.ts$/, 1],
-  [/^runs\/(prompt|history|room|tokens|draft|deltas|annotate|existing|settle|new-run|tool-outputs)\.ts$/, 3],
+  [
+    /^runs\/(prompt|history|room|tokens|draft|message-parts|deltas|annotate|existing|settle|new-run|tool-outputs)\.ts$/,
+    3,
+  ],
   [/^retrieval\/(ingest|retriever|cite|rewrite)\.ts$|^tools\//, 3],
   [/^(runs|files|vector-stores)\//, 4],
   [/^(completer|events|store|retrieval|sandbox)\/|^blobs\.ts$/, 2],

@@ -13,6 +13,7 @@ import type { Paths } from '../tools/file-links.ts'
 import type { RunTools } from '../tools/registry.ts'
 import { type Annotator, annotatorOf } from './annotate.ts'
 import { messageDelta, numbered, stepDelta, toldCalls } from './deltas.ts'
+import { figurePart, filledWith, newPart } from './message-parts.ts'
 
 type ToolCallChunk = Extract<CompletionChunk, { type: 'tool_call' }>
 
@@ -291,21 +292,3 @@ export class Draft {
     }
   }
 }
-
-/** Content, and the files that it links to as attachments. */
-function filledWith(content: MessageContent[]): Pick<Message, 'content' | 'attachments'> {
-  const notes = content.flatMap((part) => (part.type === 'text' ? part.text.annotations : []))
-  const file_ids = new Set(notes.flatMap((note) => (note.type === 'file_path' ? [note.file_path.file_id] : [])))
-  return {
-    content,
-    attachments: Array.from(file_ids, (file_id) => ({ file_id, tools: [{ type: 'code_interpreter' }] })),
-  }
-}
-
-const figurePart = (file_id: string): MessageContent => ({
-  type: 'image_file',
-  image_file: { file_id, detail: 'auto' },
-})
-
-const newPart = (type: 'text' | 'refusal'): MessageContent =>
-  type === 'text' ? { type, text: { value: '', annotations: [] } } : { type, refusal: '' }
