@@ -353,7 +353,7 @@ describe('processes', () => {
     const children = childrenOf(server.pid ?? 0)
     expect(children).toHaveLength(1)
     server.kill('SIGKILL')
-    await expect.poll(() => children.filter(isRunning), { timeout: 5000 }).toEqual([])
+    await expect.poll(() => children.filter(isRunning)).toEqual([])
   })
 
   test('a process that is idle keeps nobody from ending', () => {

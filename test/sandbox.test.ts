@@ -244,7 +244,7 @@ test('nothing goes on when the server is killed, be it idle or in the middle of 
   const running = () => pids.filter((pid) => /\) [^ZX]/.test(read(`/proc/${pid}/stat`)))
   expect(running().length).toBeGreaterThanOrEqual(1 + 2 * drivers.length)
   child.kill('SIGKILL')
-  await expect.poll(running, { timeout: 5000 }).toEqual([])
+  await expect.poll(running).toEqual([])
 })
 
 /** Drivers whose Python has matplotlib on this machine. */

@@ -157,5 +157,5 @@ export const closed = (exchange: { closed: Promise<void> }) => {
   void exchange.closed.then(() => {
     isClosed = true
   })
-  return expect.poll(() => isClosed, { timeout: 2000 }).toBe(true)
+  return expect.poll(() => isClosed).toBe(true)
 }
