@@ -3,6 +3,7 @@ import type { CreateEmbeddingResponse } from 'openai/resources/embeddings'
 import { completionError, type Whereabouts } from './backend-error.ts'
 import { CompletionError } from './completer.ts'
 import { mayRetry, type Patience } from './retry.ts'
+import { within } from './transport.ts'
 
 export interface Embedder {
   readonly model: string
@@ -37,7 +38,8 @@ export function createEmbedder(client: OpenAI, whereabouts: Whereabouts, patienc
     for (let attempt = 0; ; attempt++) {
       try {
         // The SDK asks for base64 by itself, which not every backend knows.
-        return await client.embeddings.create({ model, input, encoding_format: 'float' }, { signal, timeout })
+        const params = { model, input, encoding_format: 'float' as const }
+        return await within(timeout, (either) => client.embeddings.create(params, { signal: either, timeout }), signal)
       } catch (error) {
         signal.throwIfAborted()
         if (isTooMuch(error) || !(await mayRetry(error, attempt, patience, signal))) throw error

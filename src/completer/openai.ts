@@ -4,6 +4,7 @@ import type { Model } from '../schemas/models.ts'
 import { AnswerReader } from './answer/answer.ts'
 import { errorBody } from './answer/error-object.ts'
 import { defaultIdleMs, type IdleMs, stalled } from './answer/idle.ts'
+import { isCount, isRecord } from './answer/raw.ts'
 import { readAnswer } from './answer/response.ts'
 import { ThinkingModels } from './answer/thinking.ts'
 import { completionError, MuteError, type Whereabouts } from './backend-error.ts'
@@ -16,7 +17,7 @@ import { Quirks } from './request/quirks.ts'
 import { lessonOf } from './request/refusal.ts'
 import { refusedLength, Windows } from './request/windows.ts'
 import { mayRetry, type Patience } from './retry.ts'
-import { fetchDirectly } from './transport.ts'
+import { fetchDirectly, within } from './transport.ts'
 
 export interface BackendOptions extends Patience, Pick<Whereabouts, 'keyIn' | 'urlIn'> {
   baseURL?: string | undefined
@@ -65,7 +66,7 @@ export function connect(options: BackendOptions): Backend {
   const whereabouts = { ...(keyIn && { keyIn }), ...(urlIn && { urlIn }) }
   const thinking = new ThinkingModels()
   const known = new KnownAbilities()
-  const list = async (timeout: number) => (await client.models.list({ timeout })).data
+  const list = (ms: number) => within(ms, async (signal) => listIn(await client.get('/models', { signal })))
   const windows = new Windows(list, client.baseURL)
   /** Models that can. */
   const streamCalls = new BoundedMap<string, true>(mostModels)
@@ -73,7 +74,11 @@ export function connect(options: BackendOptions): Backend {
 
   async function send(params: ReturnType<typeof paramsOf>, key: string | undefined, signal: AbortSignal) {
     const own = key === undefined ? undefined : { headers: { authorization: `Bearer ${key}` } }
-    return client.chat.completions.create(params, { signal, timeout: idleMs.first, ...own }).asResponse()
+    const { first } = idleMs
+    // Of a refusal the whole is read, of an answer no more than the headers.
+    const ask = (either: AbortSignal) =>
+      client.chat.completions.create(params, { signal: either, timeout: first, ...own }).asResponse()
+    return within(first, ask, signal)
   }
 
   /** The same without what was refused, if that can be left out; throws what is worth no other try. */
@@ -91,12 +96,8 @@ export function connect(options: BackendOptions): Backend {
   return {
     async models() {
       const data = await list(10_000)
-      // Some backends add keys of their own, or leave out `created`.
-      const models = data.map(({ id, created = 0, owned_by = 'backend' }) => ({
-        ...{ id, object: 'model' as const, created, owned_by },
-      }))
       windows.see(data)
-      return models
+      return data.flatMap(modelIn)
     },
 
     windowOf: async (model, said) => windows.of(model, said ?? (await quirks.windowOf(model))),
@@ -140,6 +141,23 @@ export function connect(options: BackendOptions): Backend {
       }
     },
   }
+}
+
+function listIn(answer: unknown): unknown[] {
+  if (isRecord(answer) && Array.isArray(answer.data)) return answer.data
+  throw new Error('The model backend answered with something that is no list of models.')
+}
+
+/** Some backends add keys of their own, or leave out those that are not the id. */
+function modelIn(entry: unknown): Model[] {
+  if (!isRecord(entry) || typeof entry.id !== 'string') return []
+  const { id, created, owned_by } = entry
+  return [
+    {
+      ...{ id, object: 'model', created: isCount(created) ? created : 0 },
+      owned_by: typeof owned_by === 'string' ? owned_by : 'backend',
+    },
+  ]
 }
 
 /** Some servers stream nothing while there are tools, though they have an answer. */

@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher, request } from 'undici'
+import { stalled } from './answer/idle.ts'
 
 // How long a backend may be silent is watched where its answers are read; undici would count a reader that takes its
 // time as silence of the backend.
@@ -38,6 +39,27 @@ export async function fetchDirectly(input: string | URL | Request, init: Request
     text: () => body.text(),
     json: () => body.json(),
   } as unknown as Response
+}
+
+/**
+ * The SDK's own timeout ends with the headers of an answer, and the body that it reads after them may not come. Rejects with
+ * a BrokenOffError when all of that takes longer, and with the reason of the signal once that aborts.
+ */
+export async function within<T>(
+  ms: number,
+  ask: (signal: AbortSignal) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), ms)
+  try {
+    return await ask(signal ? AbortSignal.any([signal, late.signal]) : late.signal)
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw late.signal.aborted ? stalled(ms) : error
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** undici notices that a signal aborts only once it is connected, for which it may need ten seconds. */

@@ -37,6 +37,9 @@ export interface RawDelta {
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** What can be a number of tokens, or a time. */
+export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) > 0
+
 /** The text of a `content`. Mistral sends a list of parts, of which those of the type `thinking` are no text. */
 export function textIn(content: unknown): string {
   if (typeof content === 'string') return content

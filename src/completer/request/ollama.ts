@@ -1,6 +1,7 @@
 import type OpenAI from 'openai'
 import { BoundedMap, mostModels } from '../../bounded-map.ts'
-import { isRecord } from '../answer/raw.ts'
+import { isCount, isRecord } from '../answer/raw.ts'
+import { within } from '../transport.ts'
 import type { Abilities } from './abilities.ts'
 
 const patienceMs = 2000
@@ -38,27 +39,28 @@ export class OllamaModels {
     const [details, running] = await Promise.all([this.#details(model), this.#running(model)])
     if (running) return running
     const [, written] = /^num_ctx\s+(\d+)/m.exec(String(details.parameters)) ?? []
-    return written ? Number(written) : leastWindow
+    const made = Number(written)
+    return isCount(made) ? made : leastWindow
   }
 
   async #running(model: string): Promise<number | undefined> {
-    const { models } = await this.#ask(() => this.#client.get(this.#url('api/ps'), { timeout: patienceMs }))
+    const { models } = await this.#ask((signal) => this.#client.get(this.#url('api/ps'), { signal }))
     const loaded = Array.isArray(models) ? models.filter(isRecord) : []
     const found = loaded.find(({ name }) => name === model || name === `${model}:latest`)
-    return typeof found?.context_length === 'number' ? found.context_length : undefined
+    return isCount(found?.context_length) ? found.context_length : undefined
   }
 
   #details(model: string): Promise<Record<string, unknown>> {
     const known = this.#shown.get(model)
     if (known && Date.now() - known.at < staleMs) return known.details
-    const details = this.#ask(() => this.#client.post(this.#url('api/show'), { body: { model }, timeout: patienceMs }))
+    const details = this.#ask((signal) => this.#client.post(this.#url('api/show'), { body: { model }, signal }))
     this.#shown.set(model, { at: Date.now(), details })
     return details
   }
 
-  async #ask(send: () => Promise<unknown>): Promise<Record<string, unknown>> {
+  async #ask(send: (signal: AbortSignal) => Promise<unknown>): Promise<Record<string, unknown>> {
     try {
-      const answer = await send()
+      const answer = await within(patienceMs, send)
       return isRecord(answer) ? answer : {}
     } catch {
       return {}

@@ -1,6 +1,7 @@
 import type OpenAI from 'openai'
 import { isRecord } from '../answer/raw.ts'
 import type { CompletionRequest } from '../completer.ts'
+import { within } from '../transport.ts'
 import type { Abilities } from './abilities.ts'
 import { OllamaModels } from './ollama.ts'
 
@@ -51,7 +52,7 @@ export class Quirks {
   async #askTemplate(): Promise<boolean> {
     const url = new URL('../props', `${this.#client.baseURL.replace(/\/$/, '')}/`).href
     try {
-      const props = await this.#client.get<unknown>(url, { timeout: patienceMs })
+      const props = await within(patienceMs, (signal) => this.#client.get<unknown>(url, { signal }))
       const can = isRecord(props) && isRecord(props.chat_template_caps) ? props.chat_template_caps : {}
       return can.supports_tools !== false
     } catch {

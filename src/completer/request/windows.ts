@@ -1,6 +1,6 @@
 import { APIError } from 'openai'
 import { BoundedMap, mostModels } from '../../bounded-map.ts'
-import { isRecord } from '../answer/raw.ts'
+import { isCount, isRecord } from '../answer/raw.ts'
 import { hostedWindow } from './abilities.ts'
 
 /** A run waits no longer than this for a backend to list its models. */
@@ -98,7 +98,7 @@ function windowIn(entry: unknown): number | undefined {
     entry.context_window,
     entry.max_context_length,
   ]
-  return told.find((value) => typeof value === 'number' && value > 0) as number | undefined
+  return told.find(isCount)
 }
 
 const count = '([\\d,_]+)'
