@@ -200,6 +200,8 @@ describe('usage', () => {
     ['empty', {}],
     ['nothing but zeros', { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }],
     ['nothing but nulls', { prompt_tokens: null, completion_tokens: null }],
+    ['more than can be', { prompt_tokens: 1e300, completion_tokens: 1e300, total_tokens: 1e300 }],
+    ['no number', { prompt_tokens: '10', completion_tokens: [5], total_tokens: -15 }],
   ])('that is %s is counted here', async (_, given) => {
     const text = 'The quick brown fox jumps over the lazy dog.'
     const turn = sending(chunk({ content: text }), stop, { ...usageChunk, usage: given }, done)

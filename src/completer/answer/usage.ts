@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Usage } from '../../schemas/usage.ts'
 import type { CompletionRequest } from '../completer.ts'
 import { encodingOf, loadCounter } from '../encodings.ts'
-import { isRecord, type RawChoice, type RawChunk } from './raw.ts'
+import { isCount, isRecord, type RawChoice, type RawChunk } from './raw.ts'
 
 /** What the model has written. */
 export interface Written {
@@ -56,7 +56,10 @@ export const hasPrompt = (given: Record<string, unknown> = {}) => numberIn(given
 
 const detailsIn = (value: unknown) => (isRecord(value) ? value : {})
 
-const numberIn = (value: unknown): number => (typeof value === 'number' && value > 0 ? Math.trunc(value) : 0)
+function numberIn(value: unknown): number {
+  const whole = typeof value === 'number' ? Math.trunc(value) : 0
+  return isCount(whole) ? whole : 0
+}
 
 async function countPrompt({ model, messages, tools }: CompletionRequest): Promise<number> {
   const texts: string[] = tools.length > 0 ? [JSON.stringify(tools)] : []
