@@ -112,6 +112,19 @@ describe('an answer is read to its end', () => {
   })
 })
 
+test('an answer that ends without a sign has broken off, also where each piece has come with its usage', async () => {
+  const counting = { usage: counted }
+  const said = [
+    chunk({ role: 'assistant', content: '' }, null, {}, counting),
+    chunk({ content: 'Hel' }, null, {}, counting),
+  ]
+  const { run, texts } = await answeredBy(sending(...said), { tools: [] })
+  expect([run.status, texts]).toEqual(['failed', ['Hel']])
+  expect(run.last_error?.message).toBe('The model backend broke off its answer.')
+  const whole = await answeredBy(sending(...said, chunk({ content: '' }, null, {}, counting)), { tools: [] })
+  expect([whole.run.status, whole.texts]).toEqual(['completed', ['Hel']])
+})
+
 describe('a server that streams nothing while there are tools is asked in one piece, from then on at once', () => {
   const call = { id: 'c', type: 'function', function: { name: 'lookup', arguments: '{"q":"Rome"}' } }
   const calling = whole({

@@ -24,6 +24,8 @@ export class AnswerReader {
   #blank: string | undefined
   #finishReason: FinishReason | undefined
   #usage: Record<string, unknown> | undefined
+  /** The last chunk was nothing but the usage, as it comes at the end. Some servers send it with each piece. */
+  #isCounted = false
   /** Some part of an answer has come, if only an empty one. */
   hasBegun = false
   /** The backend has said that nothing follows. */
@@ -62,7 +64,9 @@ export class AnswerReader {
     if (error) throw error
     const choice =
       Array.isArray(chunk.choices) && isRecord(chunk.choices[0]) ? (chunk.choices[0] as RawChoice) : undefined
-    this.#usage = usageIn(chunk, choice) ?? this.#usage
+    const usage = usageIn(chunk, choice)
+    this.#usage = usage ?? this.#usage
+    this.#isCounted = usage !== undefined && this.hasBegun && isBare(choice)
     if (!choice) return []
     this.hasBegun = true
     const out: CompletionChunk[] = []
@@ -81,7 +85,7 @@ export class AnswerReader {
   /** The rest. Rejects with a BrokenOffError if the backend cannot have meant to end here. */
   async end(): Promise<CompletionChunk[]> {
     if (!this.hasBegun) throw new MuteError()
-    if (!(this.isFinished || this.#usage)) {
+    if (!(this.isFinished || this.#isCounted)) {
       throw new BrokenOffError('The model backend broke off its answer.')
     }
     const isCutOff = this.#finishReason === 'length'
@@ -148,4 +152,10 @@ export class AnswerReader {
     out.push({ type: 'text', text: this.#blank ?? text })
     this.#blank = undefined
   }
+}
+
+/** Whether nothing of an answer is in it. */
+function isBare(choice: RawChoice | undefined): boolean {
+  const { role: _, ...said } = { role: '', ...(choice?.delta ?? choice?.message ?? {}) }
+  return Object.values(said).every((value) => !value || (Array.isArray(value) && value.length === 0))
 }
