@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { APIError } from 'openai'
 import type { ChatCompletionCreateParams } from 'openai/resources/chat/completions'
 import type { Abilities } from './abilities.ts'
@@ -16,10 +17,13 @@ export function lessonOf(error: unknown, sent: Params, can: Abilities, learned: 
   for (const { had, refused, lesson } of teachings) {
     if (!had(sent) || !refused(said, param)) continue
     const lessons = lesson({ sent, said, can, learned })
-    if (lessons) return lessons
+    if (lessons && isNew(lessons, can)) return lessons
   }
   return undefined
 }
+
+/** The same call again would be refused again, without an end. */
+const isNew = (lessons: Partial<Abilities>, can: Abilities) => !isDeepStrictEqual({ ...can, ...lessons }, can)
 
 /** Some servers repeat the whole request in their words. */
 const longestSaid = 10_000

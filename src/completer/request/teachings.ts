@@ -64,13 +64,15 @@ export const teachings: readonly Teaching[] = [
   {
     had: (sent) => hasTools(sent) || formatIn(sent) === 'json_schema',
     refused: says(refusedKeyword),
-    lesson({ said, can: { refusedKeywords: known } }) {
+    lesson({ said, sent, can: { refusedKeywords: known } }) {
       const found = Array.from(
         said.matchAll(new RegExp(refusedKeyword, 'gi')),
         ({ groups = {} }) => groups.a ?? groups.b,
       )
-      const refusedKeywords = [...new Set([...known, ...found.filter((name) => name !== undefined)])]
-      return refusedKeywords.length > known.length ? { refusedKeywords } : undefined
+      // Keywords that are not there cannot be left out.
+      const asked = JSON.stringify([sent.tools, sent.response_format])
+      const there = found.filter((name) => name !== undefined && asked.includes(JSON.stringify(name)))
+      return { refusedKeywords: [...new Set([...known, ...there])] as string[] }
     },
   },
   {
@@ -147,13 +149,13 @@ export const teachings: readonly Teaching[] = [
     had: (sent) => sent.messages.some(hasCalls),
     // DeepSeek; Kimi.
     refused: says(/reasoning_content\W{0,3} (?:in the thinking mode )?(?:must be passed back|is missing)/i),
-    lesson: plain({ reasoningBack: 'always' }),
+    lesson: reasoningBack('always'),
   },
   {
     had: (sent) => sent.messages.some(hasReasoning),
     // Any by the name; DeepSeek's older models.
     refused: either(...reasoningNames.map(names), says(/remove the reasoning_content/i)),
-    lesson: plain({ reasoningBack: false }),
+    lesson: reasoningBack(false),
   },
   // Anthropic's newer models: "`temperature` and `top_p` cannot both be specified"; Moonshot's.
   {
@@ -226,6 +228,11 @@ const hasLimit = (sent: Params, name: 'max_tokens' | 'max_completion_tokens') =>
 function otherLimit({ can, learned }: Refusal): Partial<Abilities> {
   if (learned.maxTokens !== undefined) return { maxTokens: 'none' }
   return { maxTokens: can.maxTokens === 'max_tokens' ? 'max_completion_tokens' : 'max_tokens' }
+}
+
+/** A backend that refuses both is not to be helped. */
+function reasoningBack(value: Abilities['reasoningBack']) {
+  return ({ learned }: Refusal) => (learned.reasoningBack === undefined ? { reasoningBack: value } : undefined)
 }
 
 /** Templates say all that they cannot do in these words; so one thing after the other is mended. */
