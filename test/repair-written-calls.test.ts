@@ -94,14 +94,17 @@ describe('a call that is written into the answer is a call', () => {
     expect((await answeredBy(whole(body))).calls).toEqual([rome])
   })
 
-  test('that the server has found too is one call', async () => {
+  test.each([
+    ['as it was written', rome.arguments],
+    ['with the blanks of Python', '{"q": "Rome"}'],
+  ])('that the server has found too is one call, %s', async (_, found) => {
     const { calls } = await answeredBy(
       streaming(
         chunk({ content: `<tool_call>${spoken('lookup', 'Rome')}</tool_call>` }),
-        chunk({ tool_calls: [{ index: 0, id: 'a', function: rome }] }, 'tool_calls'),
+        chunk({ tool_calls: [{ index: 0, id: 'a', function: { name: 'lookup', arguments: found } }] }, 'tool_calls'),
       ),
     )
-    expect(calls).toEqual([rome])
+    expect(calls).toEqual([{ name: 'lookup', arguments: found }])
   })
 })
 

@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { CompletionChunk, Reasoning } from '../completer.ts'
 import { ArgumentsReader } from './arguments.ts'
+import { parsedObject } from './json-object.ts'
 import { isRecord } from './raw.ts'
 
 type ToolCallChunk = Extract<CompletionChunk, { type: 'tool_call' }>
@@ -51,7 +53,8 @@ export class ToolCallReader {
 
   /** A whole call from elsewhere, if it is not there already. */
   add(call: { name: string; arguments: string }): ToolCallChunk[] {
-    if (this.#calls.some(({ name, arguments: { text } }) => name === call.name && text === call.arguments)) return []
+    const isSame = ({ name, arguments: { text } }: Call) => name === call.name && isAlike(text, call.arguments)
+    if (this.#calls.some(isSame)) return []
     const begun = this.#begin({ ...call, id: '', index: undefined, extra_content: undefined })
     begun.name = call.name
     return this.#sent(begun, begun.arguments.push(call.arguments))
@@ -122,6 +125,10 @@ export class ToolCallReader {
     return call.isOut && text === '' ? [] : [chunkOf(call, text)]
   }
 }
+
+/** Whether these mean the same: blanks and the order of keys are the server's. */
+const isAlike = (text: string, other: string) =>
+  text === other || isDeepStrictEqual(parsedObject(text) ?? text, parsedObject(other) ?? other)
 
 /** The first one of a call has its name. */
 function chunkOf(call: Call, text: string): ToolCallChunk {
