@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { answeredBy, chunk, counted, done, sending, streaming, usageChunk, whole } from './harness/answers.ts'
 import { startApp } from './harness/app.ts'
-import { atRest, converse, lookupTool, outputsFor } from './harness/engine.ts'
+import { atRest, checkEnded, converse, lookupTool, outputsFor } from './harness/engine.ts'
 
 const hello = chunk({ content: 'Hello.' })
 const stop = chunk({}, 'stop')
@@ -110,6 +110,22 @@ describe('an answer is read to its end', () => {
     })
     expect(texts).toEqual(['Grüße 👋'])
   })
+})
+
+test('a content filter in the middle of a call fails the run: the client is not to make what is left of it', async () => {
+  const h = await startApp()
+  const begun = { index: 0, id: 'a', function: { name: 'lookup', arguments: '{"q":"Ro' } }
+  const turn = streaming(chunk({ content: 'I ask.' }), chunk({ tool_calls: [begun] }), chunk({}, 'content_filter'))
+  const { run } = await answeredBy(turn, {}, h)
+  const { steps, messages } = await checkEnded(h, run)
+  expect(run).toMatchObject({ status: 'failed', required_action: null, usage: counted })
+  expect(run.last_error?.message).toMatch(/content filter/)
+  expect(steps.map(({ type, status }) => [type, status])).toEqual([
+    ['message_creation', 'completed'],
+    ['tool_calls', 'failed'],
+  ])
+  expect(steps[1]).toMatchObject({ usage: counted, last_error: run.last_error })
+  expect(messages).toMatchObject([{ status: 'completed' }])
 })
 
 test('an answer that ends without a sign has broken off, also where each piece has come with its usage', async () => {

@@ -8,7 +8,7 @@ import {
 } from '../completer/completer.ts'
 import type { Delta } from '../schemas/events.ts'
 import { noUsage, sumOf, type Usage } from '../schemas/usage.ts'
-import type { Conversation, RunChange } from '../store/store.ts'
+import type { Conversation, Open, RunChange } from '../store/store.ts'
 import { figuresOf, pathsOf } from '../tools/code-results.ts'
 import { sourcesOf } from '../tools/file-search.ts'
 import { nameOf, type RunTools, type ToolRegistry } from '../tools/registry.ts'
@@ -161,6 +161,7 @@ function exhausted({ state }: Hand) {
 
 function endOfTurn(hand: Hand, draft: Draft, { finish_reason, usage }: End, ours: RunTools, now: number): RunChange {
   const spent = sumOf(hand.state.spent, usage)
+  if (finish_reason === 'content_filter') return filtered(spent, now, draft.finish(usage, 'content_filter'))
   if (draft.hasCalls) {
     const save = draft.finish(usage)
     // Calls of ours are answered first; the run is not done with this step.
@@ -171,20 +172,31 @@ function endOfTurn(hand: Hand, draft: Draft, { finish_reason, usage }: End, ours
   if (finish_reason === 'length') {
     return incomplete(spent, now, 'max_completion_tokens', draft.finish(usage, 'max_tokens'))
   }
-  if (finish_reason === 'content_filter') {
-    const message = 'The content filter of the model backend stopped the answer.'
-    return {
-      to: 'failed',
-      spent,
-      save: draft.finish(usage, 'content_filter'),
-      patch: { usage: spent, failed_at: now, expires_at: null, last_error: { code: 'server_error', message } },
-    }
-  }
   return {
     to: 'completed',
     spent,
     save: draft.finish(usage),
     patch: { usage: spent, completed_at: now, expires_at: null },
+  }
+}
+
+/** What was stopped in the middle of its calls makes none: nobody knows what they would have been. */
+function filtered(spent: Usage, now: number, { steps, messages }: Open): RunChange {
+  const last_error = {
+    code: 'server_error' as const,
+    message: 'The content filter of the model backend stopped the answer.',
+  }
+  const failed = { status: 'failed' as const, failed_at: now, last_error }
+  return {
+    to: 'failed',
+    spent,
+    save: {
+      steps: steps.map((step) =>
+        step.type === 'tool_calls' ? { ...step, ...failed, usage: step.spent ?? noUsage } : step,
+      ),
+      messages,
+    },
+    patch: { usage: spent, failed_at: now, expires_at: null, last_error },
   }
 }
 
