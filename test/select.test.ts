@@ -145,3 +145,20 @@ test('no page is read of which nothing can be taken', async () => {
   expect(selected?.earlier).toEqual(whole.slice(-5))
   expect(asked).toEqual([9])
 })
+
+test('calls are counted as they are sent, whatever they had when they were counted before', async () => {
+  const call = (output: string) => ({
+    id: newId('call_'),
+    type: 'function' as const,
+    function: { name: 'f', arguments: '{}', output },
+  })
+  const [long, short] = [call('apples '.repeat(5000)), call('pears')]
+  const tool_calls = [long, short]
+  const reasoning = { model: 'm', message: { reasoning_content: 'Hm. '.repeat(1000) }, calls: {} }
+  const step = aCallStep(aRun('thread_1'), { step_details: { type: 'tool_calls', tool_calls, reasoning } })
+  const sent = (calls: (typeof long)[], more: object = {}) =>
+    counter.of([{ ...step, step_details: { type: 'tool_calls', tool_calls: calls, ...more } }])
+  expect(await sent(tool_calls, { reasoning })).toBeGreaterThan(6000)
+  expect(await sent(tool_calls)).toBeLessThan(6000)
+  expect(await sent([short])).toBeLessThan(100)
+})

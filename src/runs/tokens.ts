@@ -49,8 +49,8 @@ export class TokenCounter {
   }
 
   #ofOne(item: Item, count: CountTokens): number {
-    // To another model it is sent without.
-    const key = isCalls(item) && reasoningOf(item) ? `${item.id} reasoned` : item.id
+    // Later runs are sent it without its searches, other models without its reasoning.
+    const key = isCalls(item) ? `${item.id} ${callsOf(item).length} ${reasoningOf(item) !== undefined}` : item.id
     const known = this.#known.get(key)
     if (known !== undefined) return known
     const tokens = sumOf(textsOf(item), count) + othersOf(item)
