@@ -145,6 +145,17 @@ describe('what a model thought before it called', () => {
     expect(h.backend.requests).toHaveLength(1)
   })
 
+  test('is left out where it leaves no room in the window for what it was about', async () => {
+    h = await startApp({
+      backends: (baseURL) => ({ backends: { b: { baseURL } }, models: [{ match: '*', backend: 'b', window: 2048 }] }),
+    })
+    h.backend.turns = [sending(chunk({ reasoning_content: 'Where is Rome? '.repeat(400) }), fragment(call()), ...ends)]
+    const { run } = await converse(h.client)
+    expect(await answered(await atRest(h.client, await run()))).toMatchObject({ status: 'completed', last_error: null })
+    expect(toolMessages(1)).toMatchObject([{ tool_calls: [{ function: { name: 'lookup' } }] }])
+    expect(toolMessages(1)?.[0]).not.toHaveProperty('reasoning_content')
+  })
+
   test.for([
     [
       'Groq',

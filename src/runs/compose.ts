@@ -60,9 +60,11 @@ export async function compose(
 
   const fixed = [run.instructions ?? '', ...(tools.length > 0 ? [JSON.stringify(tools)] : [])]
   const more = (older: number, limit: number) => store.runs.earlier(run, older, limit)
-  const selected = (await room.require(fixed)) ? await select(conversation, room, run, more) : undefined
+  // A budget is the client's, and what it is spent for; in the window, long thoughts leave no room for what they were about.
+  const isOfWindow = inWindow < inBudget
+  const selected = (await room.require(fixed)) ? await select(conversation, room, run, more, isOfWindow) : undefined
   if (!selected) {
-    if (inBudget <= inWindow) return undefined
+    if (!isOfWindow) return undefined
     throw new WindowError(
       `The instructions, the tools and the newest message do not fit into the ${whole} tokens of the model '${run.model}'.`,
       whole,

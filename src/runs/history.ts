@@ -63,9 +63,13 @@ export const reasoningOf = ({ step_details: details }: Done) =>
 /** To other models it means nothing, and signatures would be wrong. */
 function withoutOthers(step: Done, model: string): Done {
   const reasoning = reasoningOf(step)
-  if (!reasoning || reasoning.model === model) return step
-  return { ...step, step_details: { type: 'tool_calls', tool_calls: callsOf(step) } }
+  return !reasoning || reasoning.model === model ? step : withoutReasoning(step)
 }
+
+export const withoutReasoning = <T extends Item>(item: T): T =>
+  isCalls(item) && reasoningOf(item)
+    ? { ...item, step_details: { type: 'tool_calls', tool_calls: callsOf(item) } }
+    : item
 
 /** What was found for an earlier question is long, and its marks would stand for other passages now. */
 function withoutSearches(step: Done): Done {

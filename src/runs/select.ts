@@ -1,6 +1,6 @@
 import type { Run } from '../schemas/runs.ts'
 import type { Conversation, Earlier } from '../store/store.ts'
-import { earlierTurns, isCalls, madeTurns, type Turn } from './history.ts'
+import { earlierTurns, isCalls, madeTurns, type Turn, withoutReasoning } from './history.ts'
 import type { Room } from './room.ts'
 
 /** Messages of a thread that are read at once, at first and later: most prompts need no more than the first. */
@@ -16,20 +16,23 @@ export interface Selection {
 /**
  * What of a conversation a model call is made of: the newest message and the run's newest answer in any case, then what
  * else the run has made, then what was said before, all from the newest on, as long as there is room. Undefined if there
- * is no room for what has to be sent.
+ * is no room for what has to be sent. `mayDropThoughts`: of that answer, if there is no room for it otherwise.
  */
 export async function select(
   conversation: Conversation,
   room: Room,
   run: Run,
   more: (older: number, limit: number) => Promise<Earlier>,
+  mayDropThoughts = false,
 ): Promise<Selection | undefined> {
   const made = madeTurns(conversation).reverse()
   const pages = newestFirst(conversation, run, more)
   const first = (await pages.next()).value ?? []
-  for (const turn of [first[0], made[0]]) if (turn && !(await room.requireTurn(turn))) return undefined
+  if (first[0] && !(await room.requireTurn(first[0]))) return undefined
+  const answer = made[0] && (await withRoom(made[0], room, mayDropThoughts))
+  if (made[0] && !answer) return undefined
 
-  const keptMade = [...made.slice(0, 1), ...(await room.fill(made.slice(1)))]
+  const keptMade = [...(answer ? [answer] : []), ...(await room.fill(made.slice(1)))]
   const keptEarlier = first.slice(0, 1)
   // No page is read that nothing can be taken of.
   let page: Turn[] | undefined = keptMade.length < made.length ? undefined : first.slice(1)
@@ -39,6 +42,12 @@ export async function select(
     page = kept.length < page.length ? undefined : (await pages.next()).value
   }
   return { earlier: keptEarlier.reverse(), made: keptMade.reverse() }
+}
+
+async function withRoom(turn: Turn, room: Room, mayDropThoughts: boolean): Promise<Turn | undefined> {
+  if (await room.requireTurn(turn)) return turn
+  const bare = turn.map(withoutReasoning)
+  return mayDropThoughts && (await room.requireTurn(bare)) ? bare : undefined
 }
 
 /** The turns before the run, read as they are asked for. No page is empty. */
