@@ -44,14 +44,30 @@ export function checked<T extends TSchema>(schema: T, value: unknown, fail: Fail
 export function filler(env: Environment, fail: Fail) {
   const fill = (text: string) =>
     text.replace(/\$\{(\w+)\}/g, (_, name: string) => env[name] ?? fail(`needs the variable ${name}, which is not set`))
+  const fillAll = (texts: Record<string, string> = {}) =>
+    Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, fill(text)]))
   return {
     fill,
-    fillAll: (texts: Record<string, string> = {}) =>
-      Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, fill(text)])),
+    fillAll,
+    fillHeaders(texts: Record<string, string> | undefined) {
+      const headers = fillAll(texts)
+      for (const [name, value] of Object.entries(headers)) {
+        if (!isHeader(name, value)) fail(`is wrong: its \`headers.${name}\` must be a header as HTTP can have it`)
+      }
+      return headers
+    },
     fillUrl(text: string, key: string): string {
       const url = fill(text)
       if (/^https?:$/.test(URL.parse(url)?.protocol ?? '')) return url
       return fail(`is wrong: its \`${key}\` must be an http:// or https:// URL`)
     },
+  }
+}
+
+export function isHeader(name: string, value: string): boolean {
+  try {
+    return new Headers({ [name]: value }).has(name)
+  } catch {
+    return false
   }
 }

@@ -60,6 +60,9 @@ describe('a file of backends is refused in a sentence', () => {
     [{ baseURL, apiKey: '' }, 'is wrong: its `apiKey` must be a text.'],
     [{ baseURL, headers: ['a'] }, 'is wrong: its `headers` must be an object of texts.'],
     [{ baseURL, headers: { a: 1 } }, 'is wrong: its `headers.a` must be a text.'],
+    [{ baseURL, headers: { 'x team': 'a' } }, 'is wrong: its `headers.x team` must be a header as HTTP can have it.'],
+    [{ baseURL, headers: { a: 'x\ny' } }, 'is wrong: its `headers.a` must be a header as HTTP can have it.'],
+    [{ baseURL, apiKey: 'sk-€' }, 'is wrong: its `apiKey` fits into no header of HTTP.'],
     [{ baseURL, concurrency: 0 }, `is wrong: its \`concurrency\` must be ${wholeFrom(1, 10_000)}.`],
     [{ baseURL, retries: 11 }, `is wrong: its \`retries\` must be ${wholeFrom(0, 10)}.`],
     [{ baseURL, firstByteSeconds: 0 }, `is wrong: its \`firstByteSeconds\` must be ${seconds}.`],
@@ -91,6 +94,10 @@ describe('a file of backends is refused in a sentence', () => {
     [
       { match: 'a', backend, can: { maxTokens: 7 } },
       'its rule 2 is wrong: its `can.maxTokens` must be "max_completion_tokens", "max_tokens" or "none".',
+    ],
+    [
+      { match: 'a', backend, can: { refusedKeywords: [7] } },
+      'its rule 2 is wrong: its `can.refusedKeywords.0` must be a text.',
     ],
     [{ match: 'a', backend: 'b' }, "its rule for 'a' names a backend 'b' that is not there."],
     [{ match: 'demo', backend }, "its rule for 'demo' is for the built-in model."],

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { type Config, ConfigError } from '../config.ts'
-import { checked, type Environment, type Fail, failIn, filler, readJson } from '../config-file.ts'
+import { checked, type Environment, type Fail, failIn, filler, isHeader, readJson } from '../config-file.ts'
 import { Abilities } from './request/abilities.ts'
 import { demoModel } from './routing.ts'
 import type { Rule } from './rules.ts'
@@ -126,14 +126,17 @@ function flawOf(match: string): string | undefined {
 function settingsIn(name: string, entry: unknown, retries: number, env: Environment, fail: Fail): BackendSettings {
   if (name === '') fail('has no name')
   const { firstByteSeconds, idleSeconds, ...given } = checked(BackendEntry, entry, fail)
-  const { fill, fillAll, fillUrl } = filler(env, fail)
-  const { apiKey, clientKeys = false } = given
+  const { fill, fillHeaders, fillUrl } = filler(env, fail)
+  const { clientKeys = false } = given
+  const apiKey = given.apiKey && fill(given.apiKey)
+  if (apiKey && !isHeader('authorization', `Bearer ${apiKey}`))
+    fail('is wrong: its `apiKey` fits into no header of HTTP')
   if (clientKeys && apiKey !== undefined) fail('has both `apiKey` and `clientKeys`, but calls are made with one key')
   return {
     name,
     baseURL: fillUrl(given.baseURL, 'baseURL'),
-    apiKey: apiKey && fill(apiKey),
-    headers: fillAll(given.headers),
+    apiKey,
+    headers: fillHeaders(given.headers),
     concurrency: given.concurrency,
     retries: given.retries ?? retries,
     idleMs: {

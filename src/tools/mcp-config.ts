@@ -63,7 +63,7 @@ function addressIn(entry: unknown, fail: Fail): McpAddress {
 }
 
 function filledIn(address: McpAddress, env: Environment, fail: Fail): McpAddress {
-  const { fill, fillAll, fillUrl } = filler(env, fail)
+  const { fill, fillAll, fillHeaders, fillUrl } = filler(env, fail)
   if ('command' in address) return { ...address, args: (address.args ?? []).map(fill), env: fillAll(address.env) }
-  return { ...address, url: fillUrl(address.url, 'url'), headers: fillAll(address.headers) }
+  return { ...address, url: fillUrl(address.url, 'url'), headers: fillHeaders(address.headers) }
 }

@@ -18,7 +18,7 @@ export const Abilities = Type.Object(
     /** The parameter `parallel_tool_calls`. */
     parallelTools: Flag,
     /** Keywords of the JSON Schemas of tools that are left out, and `strict`. */
-    refusedKeywords: Type.Array(Type.String(), { meaning: 'a list of texts' }),
+    refusedKeywords: Type.Array(Type.String({ meaning: 'a text' }), { meaning: 'a list of texts' }),
     /** Else an answer that may have calls is asked for in one piece. */
     toolsInStream: Flag,
     /** Else the schema is in the instructions, and a JSON object is asked for. */
