@@ -4,7 +4,7 @@ import { type Harness, startApp } from './harness/app.ts'
 import { ScriptedBackend, type Turn } from './harness/backend.ts'
 import { atRest, converse, eventsOf, holding, madeBy, until } from './harness/engine.ts'
 import { startProcess } from './harness/process.ts'
-import { refuseAs } from './harness/refusals.ts'
+import { openAIError, refuseAs } from './harness/refusals.ts'
 
 /** The backend answers with a status and an error. */
 const refuse =
@@ -74,6 +74,23 @@ describe('a backend that is in trouble for a moment is asked again', () => {
     h.backend.turns = Array.from({ length: 8 }, () => refuseAs(503, said))
     expect(await ranOn(h)).toMatchObject(completed)
     expect(h.backend.requests).toHaveLength(9)
+  })
+
+  const loading = refuseAs(503, openAIError('Loading model'))
+
+  test('while a model is loading as one that asks to wait: it is not left alone for longer and longer', async () => {
+    // A gate that shut for this long would not open before the test ends.
+    const h = await startApp({ patience: { backoffMs: 1, shutMs: 60_000 } })
+    h.backend.turns = Array.from({ length: 8 }, () => loading)
+    expect(await ranOn(h)).toMatchObject(completed)
+    expect(h.backend.requests).toHaveLength(9)
+  })
+
+  test('after it was loading as often as if it had not', async () => {
+    const h = await startApp({ env: { BACKEND_RETRIES: '1' } })
+    h.backend.turns = [loading, loading, loading, refuse(500, { message: 'Once.' }), loading]
+    expect(await ranOn(h)).toMatchObject(completed)
+    expect(h.backend.requests).toHaveLength(6)
   })
 
   test('and when it stays so the run fails', async () => {

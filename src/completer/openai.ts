@@ -16,7 +16,7 @@ import { paramsOf } from './request/params.ts'
 import { Quirks } from './request/quirks.ts'
 import { lessonOf } from './request/refusal.ts'
 import { refusedLength, Windows } from './request/windows.ts'
-import { mayRetry, type Patience } from './retry.ts'
+import { isLoading, mayRetry, type Patience } from './retry.ts'
 import { fetchDirectly, within } from './transport.ts'
 
 export interface BackendOptions extends Patience, Pick<Whereabouts, 'keyIn' | 'urlIn'> {
@@ -108,7 +108,8 @@ export function connect(options: BackendOptions): Backend {
       const { model, client_key } = request
       let adapted: Adapted = { can: known.of(model, { ...(await quirks.of(request)), ...request.can }), lessons: {} }
       let params = paramsOf(request, adapted.can)
-      for (let attempt = 0; ; ) {
+      const attempts = { loading: 0, failed: 0 }
+      for (;;) {
         let begun = false
         try {
           const response = await send(params, client_key, signal)
@@ -133,7 +134,10 @@ export function connect(options: BackendOptions): Backend {
           if (next) {
             adapted = next
             params = paramsOf(request, adapted.can)
-          } else if (begun || !(await mayRetry(failure, attempt++, patience, signal, place))) {
+            continue
+          }
+          const attempt = attempts[isLoading(failure) ? 'loading' : 'failed']++
+          if (begun || !(await mayRetry(failure, attempt, patience, signal, place))) {
             const { asked } = request
             throw completionError(failure, { ...whereabouts, model, asked, isClientKey: client_key !== undefined })
           }

@@ -16,8 +16,8 @@ const maxLoadingWaitMs = 5000
 
 /**
  * Waits for the next try of a call that failed; false when there is none to be made. `attempt` counts the retries so
- * far; while the model is loading, there is no end of them but the signal's. With a `place`, its gate hears of the failure, and the wait ends when that lets the next try in. Rejects with the
- * signal's reason.
+ * far, those while the model is loading apart, of which there is no end but the signal's. With a `place`, its gate hears of
+ * the failure, and the wait ends when that lets the next try in. Rejects with the signal's reason.
  */
 export async function mayRetry(
   error: unknown,
@@ -41,7 +41,7 @@ export async function mayRetry(
 function tell(place: Place, error: unknown, waitMs: number) {
   if (!isTransient(error)) {
     if (error instanceof OpenAI.APIError) place.answered()
-  } else if (error instanceof OpenAI.APIError && error.status === 429) place.limited(waitMs)
+  } else if (isLoading(error) || (error instanceof OpenAI.APIError && error.status === 429)) place.limited(waitMs)
   else place.failed()
 }
 
@@ -55,7 +55,7 @@ async function pause(ms: number, signal: AbortSignal) {
 }
 
 /** The server is there, and the model will be: of llama.cpp, and of Hugging Face's. A large one takes minutes. */
-const isLoading = (error: unknown) =>
+export const isLoading = (error: unknown) =>
   error instanceof OpenAI.APIError && error.status === 503 && /\bloading\b/i.test(error.message)
 
 /** Worth another try: the backend is busy, broken for the moment, or went away before it said anything. */
