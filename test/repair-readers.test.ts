@@ -136,6 +136,8 @@ describe('nothing takes long, whatever a model writes', () => {
     ['open objects', long('{"a":')],
     ['the same again and again', long('{"q":"Rome"}')],
     ['backslashes', `{"a":"${long('\\')}"}`],
+    ['quotes that nothing closes', `{a:${"'a\n".repeat(8000)}}`],
+    ['escaped single quotes', `{'a':'${")\\'\n".repeat(7500)}}`],
   ])('%s in arguments', (_, text) => {
     for (const pieces of [[text], text.match(/.{1,40}/gsu) ?? []]) {
       const reader = new ArgumentsReader()
