@@ -1,3 +1,5 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { setInterval } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type CompletionChunk, CompletionError } from '../src/completer/completer.ts'
@@ -92,6 +94,45 @@ test('a backend that keeps its connection alive by comments has not stalled', as
     { idleMs: { first: 300, between: 300, after: 300 } },
   )
   expect([text, error]).toEqual(['Hello.', undefined])
+})
+
+test('an error whose words do not come to an end is told by those that came', async () => {
+  const { error, exchanges } = await answerOf([
+    ({ response }) => void response.writeHead(500, { 'content-type': 'text/plain' }).write('Out of memory'),
+  ])
+  expect(error).toMatchObject({ code: 'server_error', message: 'The model backend failed: Out of memory' })
+  await exchanges[0]?.closed
+})
+
+test('an error that goes on for ever is told by its beginning', async () => {
+  const { error, exchanges } = await answerOf([
+    ({ response }) => {
+      const goOn = () => {
+        while (!response.destroyed && response.write('no '.repeat(10_000)));
+      }
+      response.writeHead(400, { 'content-type': 'text/plain' }).on('drain', goOn)
+      goOn()
+    },
+  ])
+  expect(error).toMatchObject({ code: 'invalid_prompt', message: expect.stringMatching(/^no no no .{0,200000}$/) })
+  await exchanges[0]?.closed
+})
+
+test('a list of models that does not come to an end holds up no answer', async () => {
+  const server = createServer(({ url }, response) => {
+    if (url?.endsWith('/models')) response.writeHead(200, { 'content-type': 'application/json' }).write('{"data": [')
+    else response.end(`data: ${JSON.stringify({ choices: [{ delta: { content: 'Hello.' } }] })}\n\n${done}`)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const baseURL = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
+  const { complete } = connect({ baseURL, apiKey: 'sk-backend', maxRetries: 0, backoffMs: 1 })
+  const chunks: CompletionChunk[] = []
+  for await (const one of complete(request, new AbortController().signal)) chunks.push(one)
+  expect(joined(chunks).text).toBe('Hello.')
 })
 
 describe('a connection that is left open after the answer', () => {

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { Agent, type Dispatcher, request } from 'undici'
 import { stalled } from './answer/idle.ts'
 
@@ -5,6 +6,9 @@ import { stalled } from './answer/idle.ts'
 // time as silence of the backend.
 const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 })
 const maxRedirections = 5
+/** An error has no more to say than this, and says it at once. */
+const mostErrorCharacters = 100_000
+const errorMs = 2000
 
 /**
  * What the SDK needs of `fetch`. The body is read straight from the socket: through the web's streams, a streamed
@@ -30,13 +34,14 @@ export async function fetchDirectly(input: string | URL | Request, init: Request
     answer = await send(url, options)
   }
   const { statusCode, headers, body } = answer
+  const ok = statusCode >= 200 && statusCode < 300
   return {
     url,
     status: statusCode,
-    ok: statusCode >= 200 && statusCode < 300,
+    ok,
     headers: new Headers(headers as Record<string, string>),
     body,
-    text: () => body.text(),
+    text: () => (ok ? body.text() : beginningOf(body)),
     json: () => body.json(),
   } as unknown as Response
 }
@@ -59,6 +64,24 @@ export async function within<T>(
     throw late.signal.aborted ? stalled(ms) : error
   } finally {
     clearTimeout(timer)
+  }
+}
+
+/** What comes of a body before it is too late or too much; the status tells more than the rest would. */
+async function beginningOf(body: Readable): Promise<string> {
+  const late = setTimeout(() => body.destroy(), errorMs)
+  const decoder = new TextDecoder()
+  let text = ''
+  try {
+    for await (const bytes of body) {
+      text += decoder.decode(bytes, { stream: true })
+      if (text.length > mostErrorCharacters) break
+    }
+    return text
+  } catch {
+    return text
+  } finally {
+    clearTimeout(late)
   }
 }
 
