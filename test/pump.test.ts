@@ -1,6 +1,8 @@
 import { setImmediate as turnOfLoop } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createPump } from '../src/pump.ts'
+import { Hand } from '../src/runs/hand.ts'
+import type { Claim } from '../src/store/store.ts'
 
 interface Work {
   name: string
@@ -195,4 +197,18 @@ describe('work that waits aside', () => {
     await on.end('x')
     expect(on.claimed).toEqual(['parent', 'child', 'x', 'y'])
   })
+})
+
+test('a run that is interrupted while it waits to come back waits no longer, whatever it had waited for', async () => {
+  const on = pumpOf(1, 'a', 'b')
+  await on.start()
+  const hand = new Hand({ lease_id: 'a' } as Claim, on.pump.aside)
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const waited = hand.aside(promise)
+  await on.settled()
+  expect(on.claimed).toEqual(['a', 'b'])
+  resolve('a place at the backend')
+  await on.settled()
+  hand.interrupt('cancelled')
+  expect(await waited).toBe('a place at the backend')
 })

@@ -16,16 +16,20 @@ export class Hand {
   state: RunState
   readonly lease_id: string
   draft: Draft | undefined
-  /** Waits for another run, or for the model's backend; another run is in hand in its stead meanwhile. */
-  readonly aside: Pump['aside']
   /** At the model's backend, kept for the first call since the claim. */
   place: Place | undefined
+  readonly #aside: Pump['aside']
   #controller = new AbortController()
 
   constructor({ lease_id, ...state }: Claim, aside: Pump['aside']) {
     this.state = state
     this.lease_id = lease_id
-    this.aside = aside
+    this.#aside = aside
+  }
+
+  /** Waits for another run, or for the model's backend; another run is in hand in its stead meanwhile. */
+  aside<T>(waiting: Promise<T>): Promise<T> {
+    return this.#aside(waiting, this.signal)
   }
 
   /** Commits a change in the middle of a turn. Rejects with a RefusedError. */

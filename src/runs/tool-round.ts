@@ -47,7 +47,7 @@ export async function answerCalls(
         spent = sumOf(spent, usage)
       },
       note: keeper.note,
-      aside: (waiting) => hand.aside(waiting, hand.signal),
+      aside: (waiting) => hand.aside(waiting),
     })
     hand.signal.throwIfAborted()
     await keeper.keep(answered, files, spent)

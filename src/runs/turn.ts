@@ -50,7 +50,7 @@ export async function takeTurn(hand: Hand, context: TurnContext): Promise<RunCha
     const aside = <T>(waiting: Promise<T>) => {
       // It will have another before the queue.
       hand.takePlace()?.leave()
-      return hand.aside(waiting, hand.signal)
+      return hand.aside(waiting)
     }
     for (const tool of ours.values()) await tool.ready(run, { signal: hand.signal, aside })
   }
