@@ -79,6 +79,20 @@ describe('a key that the client brings', () => {
     expect(last_error).toEqual({ code: 'server_error', message })
   })
 
+  test('and has come to its limit holds up nobody who brings another', async () => {
+    const h = await startApp({ backends })
+    h.backend.turns = [
+      ({ response }) => void response.writeHead(429, { 'retry-after': '60' }).end('{"error":{"message":"Slow down."}}'),
+    ]
+    const { thread, assistant, run } = await converse(h.client, { model: 'own-1' })
+    const { id: assistant_id } = assistant
+    const limited = await h.client.beta.threads.runs.create(thread.id, { assistant_id }, withKey())
+    expect((await atRest(h.client, limited)).last_error?.code).toBe('rate_limit_exceeded')
+    const other = await h.client.beta.threads.runs.create(thread.id, { assistant_id }, withKey('sk-of-bob'))
+    expect((await atRest(h.client, other)).status).toBe('completed')
+    expect((await atRest(h.client, await run())).last_error?.message).toMatch(/None came with this run/)
+  })
+
   test('is lost with a restart, which the run says, and may be sent again with the tool outputs', async () => {
     const folder = aFolder()
     const before = await startApp({ backends, folder })

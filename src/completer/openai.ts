@@ -104,8 +104,10 @@ export function connect(options: BackendOptions): Backend {
 
     embedder: (model) => createEmbedder(client, { ...whereabouts, model }, patience),
 
-    async *complete(request, signal, place) {
+    async *complete(request, signal, given) {
       const { model, client_key } = request
+      // A limit is that of the client's key, and is no news for those who bring another.
+      const place = given && client_key !== undefined ? { ...given, limited: given.answered } : given
       let adapted: Adapted = { can: known.of(model, { ...(await quirks.of(request)), ...request.can }), lessons: {} }
       let params = paramsOf(request, adapted.can)
       const attempts = { loading: 0, failed: 0 }
