@@ -126,14 +126,14 @@ test('a file is read with its variables filled in, and with what it leaves out',
     ...{ concurrency: 4, retries: 0, firstByteSeconds: 1.5, idleSeconds: 30 },
   }
   const file = { backends: { full, bare: { baseURL } }, models: [{ match: 'a*', backend: 'bare' }] }
-  const env = { A_KEY: 'sk-1', HOST_NAME: 'example.com', BACKEND_RETRIES: '5' }
+  const env = { A_KEY: 'sk-1', HOST_NAME: 'example.com', BACKEND_RETRIES: '5', BACKEND_CONCURRENCY: '7' }
   expect(await read(file, env).backends).toMatchObject({
     backends: [
       {
         ...{ name: 'full', baseURL: 'https://example.com/v1', apiKey: 'sk-1', headers: { 'x-team': 't-sk-1' } },
         ...{ concurrency: 4, retries: 0, idleMs: { first: 1500, between: 30_000 }, clientKeys: false },
       },
-      { name: 'bare', baseURL, apiKey: undefined, concurrency: undefined, retries: 5, idleMs: {} },
+      { name: 'bare', baseURL, apiKey: undefined, concurrency: 7, retries: 5, idleMs: {} },
     ],
     rules: file.models,
   })

@@ -73,7 +73,7 @@ export interface Backends {
 
 /** The backends of the configuration, none to several. Throws a ConfigError. */
 export async function readBackends(config: Config, folder: string, env: Environment): Promise<Backends> {
-  const { BACKENDS_CONFIG: path, MODELS, BACKEND_RETRIES: retries } = config
+  const { BACKENDS_CONFIG: path, MODELS } = config
   if (!path) return singleBackend(config)
   if (MODELS.length > 0) {
     throw new ConfigError('MODELS is for a single backend; with BACKENDS_CONFIG, its file has the rules for models.')
@@ -81,7 +81,7 @@ export async function readBackends(config: Config, folder: string, env: Environm
   const failAt = failIn(variable, path)
   const file = checked(File, await readJson(variable, path, folder), failAt('that'))
   const backends = Object.entries(file.backends).map(([name, entry]) =>
-    settingsIn(name, entry, retries, env, failAt(`its backend '${name}'`)),
+    settingsIn(name, entry, config, env, failAt(`its backend '${name}'`)),
   )
   const names = new Set(backends.map(({ name }) => name))
   const matches = new Set<string>()
@@ -123,7 +123,7 @@ function flawOf(match: string): string | undefined {
   return /\*./.test(match) ? `has a * within '${match}'; it can only be at the end` : undefined
 }
 
-function settingsIn(name: string, entry: unknown, retries: number, env: Environment, fail: Fail): BackendSettings {
+function settingsIn(name: string, entry: unknown, config: Config, env: Environment, fail: Fail): BackendSettings {
   if (name === '') fail('has no name')
   const { firstByteSeconds, idleSeconds, ...given } = checked(BackendEntry, entry, fail)
   const { fill, fillHeaders, fillUrl } = filler(env, fail)
@@ -137,8 +137,8 @@ function settingsIn(name: string, entry: unknown, retries: number, env: Environm
     baseURL: fillUrl(given.baseURL, 'baseURL'),
     apiKey,
     headers: fillHeaders(given.headers),
-    concurrency: given.concurrency,
-    retries: given.retries ?? retries,
+    concurrency: given.concurrency ?? config.BACKEND_CONCURRENCY,
+    retries: given.retries ?? config.BACKEND_RETRIES,
     idleMs: {
       ...(firstByteSeconds !== undefined && { first: firstByteSeconds * 1000 }),
       ...(idleSeconds !== undefined && { between: idleSeconds * 1000 }),
