@@ -1,5 +1,6 @@
 import type { RunCreateParamsNonStreaming } from 'openai/resources/beta/threads/runs/runs'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { completionError } from '../src/completer/backend-error.ts'
 import { type Harness, startApp } from './harness/app.ts'
 import { ScriptedBackend, type Turn } from './harness/backend.ts'
 import { atRest, converse, eventsOf, holding, madeBy, until } from './harness/engine.ts'
@@ -142,6 +143,16 @@ describe('what another try would not change is not tried again', () => {
     expect(run).toMatchObject({ status: 'failed', last_error: { code } })
     expect(run.last_error?.message).toMatch(message)
     expect(h.backend.requests).toHaveLength(1)
+  })
+
+  test('a name with several addresses, at which nobody listens, is told by one of them', () => {
+    const refused = (address: string) => Object.assign(new Error(`connect ${address}`), { code: 'ECONNREFUSED' })
+    const both = Object.assign(new AggregateError([refused('::1:80'), refused('127.0.0.1:80')]), {
+      code: 'ECONNREFUSED',
+    })
+    expect(completionError(both, { model: 'm' })).toMatchObject({
+      message: 'The connection to the model backend failed: ECONNREFUSED connect 127.0.0.1:80.',
+    })
   })
 
   test('without a backend the run fails and says what to configure', async () => {

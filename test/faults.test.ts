@@ -133,7 +133,9 @@ describe('a backend that', () => {
     [
       'answers with a page',
       says(http(200, { 'content-type': 'text/html' }, '<!doctype html><h1>Welcome</h1>')),
-      failed(/^The model backend answered with text\/html that is no answer of a model\. Check OPENAI_BASE_URL/),
+      failed(
+        /^The model backend answered with text\/html that is no answer of a model\. Check `baseURL` of the backend 'faulty' in BACKENDS_CONFIG: /,
+      ),
       1,
     ],
     [

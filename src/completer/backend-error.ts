@@ -15,6 +15,16 @@ export class MuteError extends BrokenOffError {
   }
 }
 
+/** An answer that no model gives, such as a page. */
+export class NoAnswerError extends Error {
+  readonly contentType: string
+
+  constructor(contentType: string) {
+    super('This is no answer of a model.')
+    this.contentType = contentType
+  }
+}
+
 /** A connection that broke in the middle of a body; its errors have a code, of the system or of undici. */
 export const isBrokenConnection = (error: unknown): error is Error & { code: string } =>
   error instanceof Error &&
@@ -41,6 +51,13 @@ export function completionError(error: unknown, whereabouts: Whereabouts): unkno
   if (error instanceof CompletionError) return error
   if (error instanceof OpenAI.APIConnectionError || isBrokenConnection(error)) {
     return failed('server_error', `The connection to the model backend failed: ${rootOf(error)}.`)
+  }
+  if (error instanceof NoAnswerError) {
+    const what = error.contentType || 'something'
+    return failed(
+      'server_error',
+      `The model backend answered with ${what} that is no answer of a model. Check ${urlIn}: for most backends it ends in /v1.`,
+    )
   }
   if (error instanceof SyntaxError) return failed('server_error', 'The model backend sent a malformed stream.')
   if (!(error instanceof OpenAI.APIError)) return error
@@ -76,6 +93,8 @@ export function completionError(error: unknown, whereabouts: Whereabouts): unkno
 function rootOf(error: Error): string {
   let root: unknown = error
   while (root instanceof Error && root.cause instanceof Error) root = root.cause
+  // One for each address of a name, and no words of its own.
+  if (root instanceof AggregateError) root = root.errors.at(-1)
   const { code, message } = root as Error & { code?: string }
   return code && !message.includes(code) ? `${code} ${message}` : message
 }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
-import { BrokenOffError, isBrokenConnection } from '../backend-error.ts'
-import { type CompletionChunk, CompletionError } from '../completer.ts'
+import { BrokenOffError, isBrokenConnection, NoAnswerError } from '../backend-error.ts'
+import type { CompletionChunk } from '../completer.ts'
 import type { AnswerReader } from './answer.ts'
 import { errorOf } from './error-object.ts'
 import { type IdleMs, WatchedBody } from './idle.ts'
@@ -68,7 +68,8 @@ class Content {
   end(text: string): EventSourceMessage[] {
     const events = this.push(`${text}\n\n`)
     if (this.#kind === 'object') return [{ data: this.#object }, { data: '[DONE]' }]
-    if (events.length === 0 && !this.#answer.hasBegun && !this.#type.includes('event-stream')) throw this.#unreadable()
+    if (events.length === 0 && !this.#answer.hasBegun && !this.#type.includes('event-stream'))
+      throw new NoAnswerError(this.#type)
     return events
   }
 
@@ -83,18 +84,11 @@ class Content {
   #kindOf(text: string): 'unknown' | 'stream' | 'object' {
     const [first] = text.trimStart()
     if (first === undefined) return 'unknown'
-    if (first === '<') throw this.#unreadable()
+    if (first === '<') throw new NoAnswerError(this.#type)
     return first === '{' || first === '[' ? 'object' : 'stream'
   }
 
   get #type(): string {
     return this.#headers.get('content-type') ?? ''
-  }
-
-  #unreadable(): CompletionError {
-    return new CompletionError(
-      'server_error',
-      `The model backend answered with ${this.#type || 'something'} that is no answer of a model. Check OPENAI_BASE_URL: for most backends it ends in /v1.`,
-    )
   }
 }
