@@ -5,6 +5,17 @@ import type { Turn } from './harness/backend.ts'
 
 const hello = chunk({ content: 'Hello.' })
 
+const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+const nested = `data: {"choices":[{"delta":{"tool_calls":[{"function":{"name":"lookup","arguments":${deep}}}]}}]}\n\n`
+const calling = Array.from({ length: 101 }, (_, at) =>
+  chunk({
+    tool_calls: Array.from({ length: 10 }, (_, index) => ({
+      index: 10 * at + index,
+      function: { name: 'lookup', arguments: '{}' },
+    })),
+  }),
+)
+
 describe('an error in place of an answer', () => {
   const said = 'It went wrong.'
   test.each([
@@ -113,6 +124,10 @@ describe('an error in place of an answer', () => {
     ['nothing', whole('', 'text/event-stream'), /nothing in it/, 4],
     ['an end without an answer', sending(done), /nothing in it/, 4],
     ['a chunk that breaks off', sending('data: {"choices": [\n\n'), /malformed/, 1],
+    ['arguments that are nested without end', sending(nested), /malformed/, 1],
+    ['a line without end', sending(`data: ${'"'.padEnd(33_000_000)}`), /more at once/, 1],
+    ['an object without end', whole('{'.padEnd(33_000_000)), /more at once/, 1],
+    ['calls without end', sending(...calling), /more than 1000 times/, 1],
     ['a reason without an error (DeepSeek)', sending(chunk({}, 'insufficient_system_resource'), done), /failed/, 3],
   ] as [string, Turn, RegExp, number][])('%s', async (_, turn, message, tries) => {
     const h = await startApp()

@@ -254,6 +254,11 @@ test('Groq, without a stream: whole calls in a whole answer', async () => {
   expect(run.status).toBe('requires_action')
 })
 
+test.each([{}, [], [{}], [null], [{ index: 0, function: {} }]])('%j is no call', async (tool_calls) => {
+  const { run, texts, calls } = await answeredBy(streaming(chunk({ content: 'Hello.', tool_calls }), stop))
+  expect([run.status, texts, calls]).toEqual(['completed', ['Hello.'], []])
+})
+
 test('calls go on being limited to one where the run says so', async () => {
   const { calls } = await answeredBy(streaming(ollama('a', rome), ollama('b', oslo), called), {
     parallel_tool_calls: false,

@@ -59,7 +59,9 @@ export function completionError(error: unknown, whereabouts: Whereabouts): unkno
       `The model backend answered with ${what} that is no answer of a model. Check ${urlIn}: for most backends it ends in /v1.`,
     )
   }
-  if (error instanceof SyntaxError) return failed('server_error', 'The model backend sent a malformed stream.')
+  // The second is of what is nested too deeply.
+  if (error instanceof SyntaxError || error instanceof RangeError)
+    return failed('server_error', 'The model backend sent a malformed stream.')
   if (!(error instanceof OpenAI.APIError)) return error
   // The SDK puts the status before the backend's words.
   const said = error.message.replace(/^\d{3} /, '')

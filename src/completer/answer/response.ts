@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { BrokenOffError, isBrokenConnection, NoAnswerError } from '../backend-error.ts'
-import type { CompletionChunk } from '../completer.ts'
+import { type CompletionChunk, CompletionError } from '../completer.ts'
 import type { AnswerReader } from './answer.ts'
 import { errorOf } from './error-object.ts'
 import { type IdleMs, WatchedBody } from './idle.ts'
@@ -39,6 +39,12 @@ export async function* readAnswer(
   for (const chunk of await answer.end()) yield chunk
 }
 
+/** Of one event, or of an answer that is one object: far more than a model can say. */
+const mostCharacters = 32_000_000
+
+const tooMuch = () =>
+  new CompletionError('server_error', 'The model backend sent more at once than an answer can have.')
+
 /** The text of a body, cut into the pieces of an answer. */
 class Content {
   readonly #answer: AnswerReader
@@ -46,7 +52,13 @@ class Content {
   #kind: 'unknown' | 'stream' | 'object' = 'unknown'
   #events: EventSourceMessage[] = []
   #object = ''
-  readonly #parser = createParser({ onEvent: (event) => void this.#events.push(event) })
+  readonly #parser = createParser({
+    maxBufferSize: mostCharacters,
+    onEvent: (event) => void this.#events.push(event),
+    onError({ type }) {
+      if (type === 'max-buffer-size-exceeded') throw tooMuch()
+    },
+  })
 
   constructor(answer: AnswerReader, headers: Headers) {
     this.#answer = answer
@@ -57,6 +69,7 @@ class Content {
     if (this.#kind === 'unknown') this.#kind = this.#kindOf(text)
     if (this.#kind === 'object') {
       this.#object += text
+      if (this.#object.length > mostCharacters) throw tooMuch()
       return []
     }
     this.#events = []

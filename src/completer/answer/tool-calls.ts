@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { CompletionChunk, Reasoning } from '../completer.ts'
+import { type CompletionChunk, CompletionError, type Reasoning } from '../completer.ts'
 import { ArgumentsReader } from './arguments.ts'
 import { parsedObject } from './json-object.ts'
 import { isRecord } from './raw.ts'
@@ -26,6 +26,9 @@ interface Call {
   arguments: ArgumentsReader
   extra_content: unknown
 }
+
+/** Each fragment is held against all calls before it. */
+const mostCalls = 1000
 
 /**
  * Tells which call each fragment is of. By OpenAI's rules its `index` says so, and `id` and `name` come once. But
@@ -63,6 +66,7 @@ export class ToolCallReader {
   push(raw: unknown): ToolCallChunk[] {
     const fragment = fragmentIn(raw)
     const at = this.#placeOf(fragment)
+    if (!at && fragment.id + fragment.name + fragment.arguments === '') return []
     const call = at && !this.#isFurther(at, fragment) ? at : this.#begin(fragment)
     call.id ||= fragment.id
     call.name ||= fragment.name
@@ -101,6 +105,9 @@ export class ToolCallReader {
   }
 
   #begin({ index, id, extra_content }: Fragment): Call {
+    if (this.#calls.length === mostCalls) {
+      throw new CompletionError('server_error', `The model called tools more than ${mostCalls} times in one answer.`)
+    }
     const call: Call = {
       index: this.#calls.length,
       given: index,
