@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { setInterval } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type CompletionChunk, CompletionError } from '../src/completer/completer.ts'
@@ -94,6 +94,20 @@ test('a backend that keeps its connection alive by comments has not stalled', as
     { idleMs: { first: 300, between: 300, after: 300 } },
   )
   expect([text, error]).toEqual(['Hello.', undefined])
+})
+
+test('a backend to which no connection comes about is not said to have been silent', { timeout: 20_000 }, async () => {
+  // It takes connections, but never answers the greeting of TLS.
+  const server = createTcpServer((socket) => void socket.on('error', () => {}).resume())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const baseURL = `https://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
+  const idleMs = { first: 60_000 }
+  const { complete } = connect({ baseURL, apiKey: 'sk-backend', maxRetries: 0, backoffMs: 1, idleMs })
+  const answer = complete(request, new AbortController().signal)[Symbol.asyncIterator]()
+  await expect(answer.next()).rejects.toMatchObject({
+    message: 'The connection to the model backend failed: UND_ERR_CONNECT_TIMEOUT nobody answers at its address.',
+  })
 })
 
 test('an error whose words do not come to an end is told by those that came', async () => {

@@ -86,18 +86,27 @@ async function beginningOf(body: Readable): Promise<string> {
 }
 
 /** undici notices that a signal aborts only once it is connected, for which it may need ten seconds. */
-function send(
+async function send(
   url: string,
   options: NonNullable<Parameters<typeof request<null>>[1]> & { signal: AbortSignal | null },
 ): Promise<Dispatcher.ResponseData> {
   const { signal } = options
-  if (!signal) return request(url, options)
+  signal?.throwIfAborted()
+  const sent = request(url, options).catch((error) => {
+    throw isUnconnected(error) ? unconnected(error) : error
+  })
+  if (!signal) return sent
   return new Promise((resolve, reject) => {
-    signal.throwIfAborted()
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    request(url, options).then(resolve, reject)
+    sent.then(resolve, reject)
   })
 }
+
+const isUnconnected = (error: unknown): error is Error & { code: string } =>
+  error instanceof Error && 'code' in error && (error.code === 'UND_ERR_CONNECT_TIMEOUT' || error.code === 'ETIMEDOUT')
+
+/** The SDK would take an error that speaks of a timeout for its own, and so for silence after the request. */
+const unconnected = ({ code }: { code: string }) => Object.assign(new Error('nobody answers at its address'), { code })
 
 /** Of those that say to send the same again, elsewhere. */
 const isRedirection = ({ statusCode, headers }: Dispatcher.ResponseData) =>
