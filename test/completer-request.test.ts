@@ -136,6 +136,12 @@ describe('what the backend is asked', () => {
     expect(h.backend.requests).toHaveLength(1)
   })
 
+  test('names no format where that is plain text: not every backend knows the parameter', async () => {
+    const h = await startApp()
+    await ranOn(h, { response_format: { type: 'text' } })
+    expect(h.backend.requests[0]).not.toHaveProperty('response_format')
+  })
+
   test('goes back as many messages as last_messages says, but keeps the instructions', async () => {
     const h = await startApp()
     const { thread, run } = await converse(h.client, { instructions: 'Be brief.' }, 'one')

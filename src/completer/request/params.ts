@@ -68,9 +68,9 @@ export const isForced = (choice: ChatCompletionToolChoiceOption | undefined) =>
 
 function formatOf(request: CompletionRequest, can: Abilities, told: string[]): Partial<Params> {
   const format = request.response_format
-  if (format === 'auto') return {}
-  const response_format = sendable(format, can.refusedKeywords) as Params['response_format']
-  if (format.type === 'text' || !response_format) return { response_format }
+  // Text is what all answer with that are asked for nothing else.
+  if (format === 'auto' || format.type === 'text') return {}
+  const response_format = sendable(format, can.refusedKeywords) as NonNullable<Params['response_format']>
   const mayBeSent = can.formatWithTools || !can.tools || request.tools.length === 0
   if (mayBeSent && (format.type === 'json_schema' ? can.jsonSchema : can.jsonObject)) return { response_format }
   told.push(tellFormat(format))
