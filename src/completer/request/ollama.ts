@@ -1,12 +1,9 @@
 import type OpenAI from 'openai'
 import { BoundedMap, mostModels } from '../../bounded-map.ts'
 import { isCount, isRecord } from '../answer/raw.ts'
-import { within } from '../transport.ts'
 import type { Abilities } from './abilities.ts'
+import { askBeside, staleMs } from './beside.ts'
 
-const patienceMs = 2000
-/** A model may have been made anew. */
-const staleMs = 300_000
 /** The least that Ollama runs models with, if nobody has told it otherwise. */
 const leastWindow = 4096
 
@@ -44,7 +41,7 @@ export class OllamaModels {
   }
 
   async #running(model: string): Promise<number | undefined> {
-    const { models } = await this.#ask((signal) => this.#client.get(this.#url('api/ps'), { signal }))
+    const { models } = await askBeside(this.#client, 'api/ps')
     const loaded = Array.isArray(models) ? models.filter(isRecord) : []
     const found = loaded.find(({ name }) => name === model || name === `${model}:latest`)
     return isCount(found?.context_length) ? found.context_length : undefined
@@ -53,22 +50,8 @@ export class OllamaModels {
   #details(model: string): Promise<Record<string, unknown>> {
     const known = this.#shown.get(model)
     if (known && Date.now() - known.at < staleMs) return known.details
-    const details = this.#ask((signal) => this.#client.post(this.#url('api/show'), { body: { model }, signal }))
+    const details = askBeside(this.#client, 'api/show', { model })
     this.#shown.set(model, { at: Date.now(), details })
     return details
-  }
-
-  async #ask(send: (signal: AbortSignal) => Promise<unknown>): Promise<Record<string, unknown>> {
-    try {
-      const answer = await within(patienceMs, send)
-      return isRecord(answer) ? answer : {}
-    } catch {
-      return {}
-    }
-  }
-
-  /** Its own API is beside the one of OpenAI. */
-  #url(path: string): string {
-    return new URL(`../${path}`, `${this.#client.baseURL.replace(/\/$/, '')}/`).href
   }
 }

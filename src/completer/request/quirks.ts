@@ -1,13 +1,9 @@
 import type OpenAI from 'openai'
 import { isRecord } from '../answer/raw.ts'
 import type { CompletionRequest } from '../completer.ts'
-import { within } from '../transport.ts'
 import type { Abilities } from './abilities.ts'
+import { askBeside, staleMs } from './beside.ts'
 import { OllamaModels } from './ollama.ts'
-
-const patienceMs = 2000
-/** It may have been started anew with another template. */
-const staleMs = 300_000
 
 /**
  * What a server passes over without a word, so that no refusal teaches it; servers are known by whom they list their models
@@ -50,14 +46,8 @@ export class Quirks {
 
   /** True also if it is not known. */
   async #askTemplate(): Promise<boolean> {
-    const url = new URL('../props', `${this.#client.baseURL.replace(/\/$/, '')}/`).href
-    try {
-      const props = await within(patienceMs, (signal) => this.#client.get<unknown>(url, { signal }))
-      const can = isRecord(props) && isRecord(props.chat_template_caps) ? props.chat_template_caps : {}
-      return can.supports_tools !== false
-    } catch {
-      return true
-    }
+    const { chat_template_caps: can } = await askBeside(this.#client, 'props')
+    return !isRecord(can) || can.supports_tools !== false
   }
 }
 

@@ -2,12 +2,10 @@ import { APIError } from 'openai'
 import { BoundedMap, mostModels } from '../../bounded-map.ts'
 import { isCount, isRecord } from '../answer/raw.ts'
 import { hostedWindow } from './abilities.ts'
+import { patienceMs, staleMs } from './beside.ts'
 
-/** A run waits no longer than this for a backend to list its models. */
-const patienceMs = 2000
 /** While nobody waits. */
 const refreshMs = 10_000
-const staleMs = 300_000
 /** After it has failed: the backend may have been started later. */
 const retryMs = 30_000
 
@@ -102,7 +100,10 @@ function windowIn(entry: unknown): number | undefined {
 }
 
 const count = '([\\d,_]+)'
-/** Of OpenAI, vLLM, OpenRouter and DeepSeek; xAI; LM Studio; llama.cpp; LM Studio; Anthropic; Gemini; Mistral; SGLang; OpenAI since GPT-5; TGI; llama-cpp-python. */
+/**
+ * Of OpenAI, vLLM, OpenRouter and DeepSeek; xAI and LM Studio; llama.cpp; LM Studio; Anthropic; Gemini; Mistral; SGLang;
+ * OpenAI since GPT-5; TGI; llama-cpp-python.
+ */
 const tooLong: readonly RegExp[] = [
   `maximum (?:context|prompt|model) length (?:is|of)(?: only)? ${count}`,
   `context length (?:is|of)(?: only)? ${count}`,
