@@ -254,7 +254,7 @@ test('Groq, without a stream: whole calls in a whole answer', async () => {
   expect(run.status).toBe('requires_action')
 })
 
-test.each([{}, [], [{}], [null], [{ index: 0, function: {} }]])('%j is no call', async (tool_calls) => {
+test.for([{}, [], [{}], [null], [{ index: 0, function: {} }]])('%j is no call', async (tool_calls) => {
   const { run, texts, calls } = await answeredBy(streaming(chunk({ content: 'Hello.', tool_calls }), stop))
   expect([run.status, texts, calls]).toEqual(['completed', ['Hello.'], []])
 })
