@@ -597,3 +597,18 @@ describe('a model without eyes', () => {
     })
   })
 })
+
+test('what is refused anew each time is refused in the end', async () => {
+  const h = await startApp()
+  h.backend.otherwise = (exchange) => {
+    const most = Number(exchange.body.max_completion_tokens) - 1
+    return refuseAs(
+      400,
+      openAI(`max_tokens is too large. This model supports at most ${most} completion tokens.`),
+    )(exchange)
+  }
+  const { run } = await converse(h.client)
+  const ended = await atRest(h.client, await run({ max_completion_tokens: 9000 }))
+  expect(ended).toMatchObject({ status: 'failed', last_error: { code: 'invalid_prompt' } })
+  expect(h.backend.requests).toHaveLength(31)
+})

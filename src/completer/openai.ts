@@ -89,6 +89,7 @@ export function connect(options: BackendOptions): Backend {
       if (length.tokens !== undefined) windows.learn(model, length.tokens)
       throw new WindowError((failure as Error).message.replace(/^\d{3} /, ''), length.tokens, { cause: failure })
     }
+    if (now.refusals === mostRefusals) return undefined
     const lesson = lessonOf(failure, sent, now.can, now.lessons)
     return lesson && adaptedBy(now, lesson)
   }
@@ -108,7 +109,8 @@ export function connect(options: BackendOptions): Backend {
       const { model, client_key } = request
       // A limit is that of the client's key, and is no news for those who bring another.
       const place = given && client_key !== undefined ? { ...given, limited: given.answered } : given
-      let adapted: Adapted = { can: known.of(model, { ...(await quirks.of(request)), ...request.can }), lessons: {} }
+      const can = known.of(model, { ...(await quirks.of(request)), ...request.can })
+      let adapted: Adapted = { can, lessons: {}, refusals: 0 }
       let params = paramsOf(request, adapted.can)
       const attempts = { loading: 0, failed: 0 }
       for (;;) {
@@ -169,7 +171,11 @@ function modelIn(entry: unknown): Model[] {
 /** Some servers stream nothing while there are tools, though they have an answer. */
 const mayBeMute = ({ stream, tools }: ReturnType<typeof paramsOf>) => stream === true && tools !== undefined
 
-const adaptedBy = ({ can, lessons }: Adapted, lesson: Partial<Abilities>): Adapted => ({
+/** One that says now this, now that, could teach for ever. */
+const mostRefusals = 30
+
+const adaptedBy = ({ can, lessons, refusals }: Adapted, lesson: Partial<Abilities>): Adapted => ({
+  refusals: refusals + 1,
   can: { ...can, ...lesson },
   lessons: { ...lessons, ...lesson },
 })
@@ -178,4 +184,5 @@ const adaptedBy = ({ can, lessons }: Adapted, lesson: Partial<Abilities>): Adapt
 interface Adapted {
   can: Abilities
   lessons: Partial<Abilities>
+  refusals: number
 }
