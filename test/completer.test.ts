@@ -94,6 +94,14 @@ describe('a backend that is in trouble for a moment is asked again', () => {
     expect(h.backend.requests).toHaveLength(6)
   })
 
+  test('and what it says at length is told in short', async () => {
+    const h = await startApp()
+    h.backend.turns.push(refuse(400, { message: `No. ${'You said: hello. '.repeat(3000)}` }))
+    const { run } = await ranOn(h)
+    expect(run.last_error?.message).toMatch(/^No\. You said: hello\. .*…$/)
+    expect(run.last_error?.message).toHaveLength(2001)
+  })
+
   test('and when it stays so the run fails', async () => {
     const h = await startApp()
     h.backend.otherwise = refuse(500, { message: 'The GPU is on fire.' })

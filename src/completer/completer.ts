@@ -72,12 +72,15 @@ export interface Models extends Completer {
   readonly gates: readonly Gate[]
 }
 
+/** Some backends repeat all that they were sent. */
+const longestMessage = 2000
+
 /** The run's fault or the backend's: becomes the run's `last_error`. The message is read by the API's client. */
 export class CompletionError extends Error {
   readonly code: LastError['code']
 
   constructor(code: LastError['code'], message: string, options?: ErrorOptions) {
-    super(message, options)
+    super(message.length > longestMessage ? `${message.slice(0, longestMessage)}…` : message, options)
     this.name = 'CompletionError'
     this.code = code
   }
