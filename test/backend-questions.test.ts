@@ -53,7 +53,7 @@ async function ran(h: Harness) {
 
 const idsListed = async (h: Harness) => (await h.client.models.list()).data.map(({ id }) => id)
 
-describe.concurrent('an answer that never ends, to what a backend is asked of its models, holds up no run', () => {
+describe('an answer that never ends, to what a backend is asked of its models, holds up no run', () => {
   test.for([
     ['its list', { '/v1/models': begun() }],
     ['its list, with an error', { '/v1/models': begun(500) }],

@@ -1,10 +1,9 @@
-import { createServer } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { setInterval } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type CompletionChunk, CompletionError } from '../src/completer/completer.ts'
 import { connect } from '../src/completer/openai.ts'
-import { done, joined, request } from './harness/answers.ts'
+import { joined, request } from './harness/answers.ts'
 import { ScriptedBackend, type Turn } from './harness/backend.ts'
 
 type Exchange = Parameters<Turn>[0]
@@ -98,7 +97,7 @@ test('a backend that keeps its connection alive by comments has not stalled', as
 
 test('a backend to which no connection comes about is not said to have been silent', { timeout: 20_000 }, async () => {
   // It takes connections, but never answers the greeting of TLS.
-  const server = createTcpServer((socket) => void socket.on('error', () => {}).resume())
+  const server = createServer((socket) => void socket.on('error', () => {}).resume())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => void server.close())
   const baseURL = `https://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
@@ -111,87 +110,24 @@ test('a backend to which no connection comes about is not said to have been sile
 })
 
 test('an error whose words do not come to an end is told by those that came', async () => {
-  const { error, exchanges } = await answerOf([
-    ({ response }) => void response.writeHead(500, { 'content-type': 'text/plain' }).write('Out of memory'),
-  ])
+  const stops: Turn = ({ response }) =>
+    void response.writeHead(500, { 'content-type': 'text/plain' }).write('Out of memory')
+  const { error, exchanges } = await answerOf([stops], { idleMs: { ...short, first: 60_000 } })
   expect(error).toMatchObject({ code: 'server_error', message: 'The model backend failed: Out of memory' })
   await exchanges[0]?.closed
 })
 
 test('an error that goes on for ever is told by its beginning', async () => {
-  const { error, exchanges } = await answerOf([
-    ({ response }) => {
-      const goOn = () => {
-        while (!response.destroyed && response.write('no '.repeat(10_000)));
-      }
-      response.writeHead(400, { 'content-type': 'text/plain' }).on('drain', goOn)
-      goOn()
-    },
-  ])
+  const goesOn: Turn = ({ response }) => {
+    const goOn = () => {
+      while (!response.destroyed && response.write('no '.repeat(10_000)));
+    }
+    response.writeHead(400, { 'content-type': 'text/plain' }).on('drain', goOn)
+    goOn()
+  }
+  const { error, exchanges } = await answerOf([goesOn], { idleMs: { ...short, first: 60_000 } })
   expect(error).toMatchObject({ code: 'invalid_prompt', message: expect.stringMatching(/^no no no .{0,200000}$/) })
   await exchanges[0]?.closed
-})
-
-test('a list of models that does not come to an end holds up no answer', async () => {
-  const server = createServer(({ url }, response) => {
-    if (url?.endsWith('/models')) response.writeHead(200, { 'content-type': 'application/json' }).write('{"data": [')
-    else response.end(`data: ${JSON.stringify({ choices: [{ delta: { content: 'Hello.' } }] })}\n\n${done}`)
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const baseURL = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
-  const { complete } = connect({ baseURL, apiKey: 'sk-backend', maxRetries: 0, backoffMs: 1 })
-  const chunks: CompletionChunk[] = []
-  for await (const one of complete(request, new AbortController().signal)) chunks.push(one)
-  expect(joined(chunks).text).toBe('Hello.')
-})
-
-describe('a connection that is left open after the answer', () => {
-  test.each([
-    ['after [DONE]', done],
-    ['after the finish_reason', ''],
-  ])('is closed after a while, and is no error (%s)', async (_, end) => {
-    const { text, error, finish_reason, exchanges } = await answerOf(
-      [
-        ({ chunk: send, response }) => {
-          send({ content: 'Hello.' }, 'stop')
-          response.write(end)
-        },
-      ],
-      { idleMs: { first: 60_000, between: 60_000, after: 40 } },
-    )
-    expect([text, error, finish_reason]).toEqual(['Hello.', undefined, 'stop'])
-    await exchanges[0]?.closed
-  })
-
-  test('nor is one that breaks then', async () => {
-    const { text, error, finish_reason } = await answerOf([
-      ({ chunk: send, response }) => {
-        send({ content: 'Hello.' }, 'stop')
-        response.write('', () => response.destroy())
-      },
-    ])
-    expect([text, error, finish_reason]).toEqual(['Hello.', undefined, 'stop'])
-  })
-
-  test('is used again if it was closed by nobody', async () => {
-    const backend = await new ScriptedBackend().start()
-    onTestFinished(() => backend.stop())
-    const ports = new Set<number | undefined>()
-    backend.otherwise = ({ request: { socket }, text }) => {
-      ports.add(socket.remotePort)
-      text('Hello.')
-    }
-    const { complete } = connect({ baseURL: backend.url, apiKey: 'sk-backend', maxRetries: 0, backoffMs: 1 })
-    for (let count = 0; count < 6; count++) {
-      for await (const one of complete(request, new AbortController().signal)) expect(one.type).not.toBe('tool_call')
-    }
-    // The next request may begin before the connection of the last one is free.
-    expect(ports.size).toBeLessThan(3)
-  })
 })
 
 test('a signal that aborts after the finish_reason ends the answer all the same', async () => {
