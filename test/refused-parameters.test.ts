@@ -63,6 +63,15 @@ const unsupported = (name: string, instead?: string) =>
 const limited: RunBody = { max_completion_tokens: 300 }
 const toOther = { max_tokens: 300, max_completion_tokens: undefined }
 
+/** A forced call is asked for in the instructions. */
+const toldInstead = (content: string) => ({
+  tool_choice: 'auto',
+  messages: [
+    { role: 'system', content },
+    { role: 'user', content: 'Hi' },
+  ],
+})
+
 const cases: Case[] = [
   {
     server: 'OpenAI: temperature',
@@ -255,26 +264,14 @@ const cases: Case[] = [
     run: { tool_choice: 'required' },
     isRefused: (body) => body.tool_choice === 'required',
     said: openAI('deepseek-reasoner does not support this tool_choice'),
-    sends: {
-      tool_choice: 'auto',
-      messages: [
-        { role: 'system', content: 'Call at least one function now.' },
-        { role: 'user', content: 'Hi' },
-      ],
-    },
+    sends: toldInstead('Call at least one function now.'),
   },
   {
     server: 'Anthropic: a named choice',
     run: { tool_choice: { type: 'function', function: { name: 'lookup' } } },
     isRefused: (body) => body.tool_choice !== 'auto',
     said: openAI('Thinking may not be enabled when tool_choice forces tool use.'),
-    sends: {
-      tool_choice: 'auto',
-      messages: [
-        { role: 'system', content: "Call the function 'lookup' now." },
-        { role: 'user', content: 'Hi' },
-      ],
-    },
+    sends: toldInstead("Call the function 'lookup' now."),
   },
   {
     server: 'Groq: tool_choice at all',
